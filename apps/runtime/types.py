@@ -122,7 +122,7 @@ class WorkerFigures:
     num_retry_tasks: int
     suspend_period_us: int
     num_tasks_processed: int
-    load: float
+    load: float | None
     """Predicted queued work, microseconds."""
     extra: Extra = field(default_factory=dict)
 
@@ -143,7 +143,7 @@ class SystemSample:
     ip_address: str
     is_leader: bool
     cpu_usage_pct: float | None
-    ram_usage_pct: float
+    ram_usage_pct: float | None
     ram_total_bytes: int
     ram_available_bytes: int
     gpu_count: int
@@ -181,19 +181,29 @@ class BlockDevice:
     device_health: str | None
     failure_prediction: str | None
     predicted_ttl_days: int | None
+    """As sent: ``NO_PREDICTION_DAYS`` means none; ``ttl_days`` says it as ``None``."""
     extra: Extra = field(default_factory=dict)
+
+    @property
+    def ttl_days(self) -> int | None:
+        """Predicted days to live, or ``None`` when there is no prediction."""
+        days = self.predicted_ttl_days
+        return None if days is None or days >= NO_PREDICTION_DAYS else days
 
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """A method's learned cost model. ``coefficient`` 1.0 with ``mape`` 0.0 is untrained."""
+    """A method's learned cost model. ``coefficient`` 1.0 with ``mape`` 0.0 is untrained.
+
+    A figure is ``None`` where the model has diverged (the runtime sends NaN or infinity).
+    """
 
     id: int
     name: str
-    coefficient: float
-    mape: float
-    wall_coefficient: float
-    wall_mape: float
+    coefficient: float | None
+    mape: float | None
+    wall_coefficient: float | None
+    wall_mape: float | None
     extra: Extra = field(default_factory=dict)
 
     @property
@@ -210,9 +220,22 @@ class Container:
     pool_name: str
     chimod_name: str
     container_id: int
-    learning_rate: float
+    learning_rate: float | None
     methods: tuple[Method, ...]
     extra: Extra = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class PoolStats:
+    """A pool's own answer to a selector. Its shape is the ChiMod's affair.
+
+    Exactly one of ``figures`` (a map was sent), ``text`` (printable text) and neither
+    (bytes that are no such thing) holds; ``raw`` is always what came.
+    """
+
+    raw: bytes
+    figures: Mapping[str, Any] | None = None
+    text: str | None = None
 
 
 class NodeState(StrEnum):
