@@ -20,6 +20,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 
+import psutil
+
 from demo import node_config, ports, processes
 
 NODE_READY_TIMEOUT_S = 60.0
@@ -160,9 +162,13 @@ class LocalNode:
             self._process.wait()
 
     def pause(self) -> None:
-        """SIGSTOP: the node hangs; its ports still accept."""
-        if self._process:
-            processes.group_signal(self._process.pid, signal.SIGSTOP)
+        """SIGSTOP: the node hangs; its ports still accept. Returns when it stands still."""
+        if self.pid is None:
+            return
+        processes.group_signal(self.pid, signal.SIGSTOP)
+        process = psutil.Process(self.pid)
+        while process.status() not in {psutil.STATUS_STOPPED, psutil.STATUS_ZOMBIE}:
+            time.sleep(POLL_S)
 
     def resume(self) -> None:
         """SIGCONT, after `pause`."""
