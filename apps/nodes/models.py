@@ -37,7 +37,8 @@ class Node(models.Model):
     state_reason = models.TextField(blank=True)
     first_seen_at = models.DateTimeField(null=True, blank=True)
     boot = models.BigIntegerField(null=True, blank=True)
-    """The runtime process's generation number; differs after each restart."""
+    """The runtime process's generation number; differs after each restart. Negative: given
+    by the portal, because the client in use cannot tell one process from the next."""
     booted_at = models.DateTimeField(null=True, blank=True)
     """When this boot was first seen."""
     wire_generation = models.CharField(max_length=8, blank=True)
@@ -93,6 +94,7 @@ class FigureKind(models.TextChoices):
     WORKERS = "workers", "workers"
     BLOCK_DEVICES = "block_devices", "block devices"
     CONTAINERS = "containers", "containers"
+    POOLS = "pools", "pools"
 
 
 class LatestFigures(models.Model):
@@ -100,15 +102,22 @@ class LatestFigures(models.Model):
 
     ``figures`` keeps the last good answer; ``error_*`` says why there is none newer.
     The shape of ``figures`` by kind: system — one Entry of the API contract;
-    workers, block_devices, containers — a list of the contract's Worker, Device, Container.
+    workers, block_devices, containers — a list of the contract's Worker, Device, Container;
+    pools — the containers without their methods, so that a fleet's pools are cheap to read.
     """
 
     node = models.ForeignKey(Node, on_delete=models.CASCADE, related_name="latest_figures")
     kind = models.CharField(max_length=16, choices=FigureKind)
     figures = models.JSONField(null=True)
     sampled_at = models.DateTimeField(null=True)
-    """The figures' own time: the sample's wall time, else when the answer arrived."""
+    """The figures' own time: the sample's wall time where the node's clock can be
+    believed (see `clock_skew_s`), else when they arrived."""
     received_at = models.DateTimeField(null=True)
+    """When these figures arrived, by the portal's clock: what their age is counted from."""
+    answered_at = models.DateTimeField(null=True)
+    """When the node last answered this query, with or without anything new."""
+    clock_skew_s = models.FloatField(null=True)
+    """Portal's clock minus the sample's own time; beyond a few seconds the node's clock is off."""
     latency_s = models.FloatField(null=True)
     boot = models.BigIntegerField(null=True)
     error_code = models.CharField(max_length=32, blank=True)

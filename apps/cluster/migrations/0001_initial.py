@@ -5,58 +5,96 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
-    dependencies = [
-    ]
+    dependencies = []
 
     operations = [
         migrations.CreateModel(
-            name='Cluster',
+            name="Cluster",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(default='default', max_length=100, unique=True)),
-                ('created_at', models.DateTimeField()),
-                ('polled_at', models.DateTimeField(blank=True, null=True)),
-                ('poll_number', models.BigIntegerField(default=0)),
-                ('connected', models.BooleanField(blank=True, null=True)),
-                ('connection_reason', models.TextField(blank=True)),
-                ('connection_since', models.DateTimeField(blank=True, null=True)),
-                ('is_simulated', models.BooleanField(default=False)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("name", models.CharField(default="default", max_length=100, unique=True)),
+                ("created_at", models.DateTimeField()),
+                ("polled_at", models.DateTimeField(blank=True, null=True)),
+                ("poll_number", models.BigIntegerField(default=0)),
+                ("connected", models.BooleanField(blank=True, null=True)),
+                ("connection_reason", models.TextField(blank=True)),
+                ("connection_since", models.DateTimeField(blank=True, null=True)),
+                ("is_simulated", models.BooleanField(default=False)),
             ],
         ),
         migrations.CreateModel(
-            name='ConfigVersion',
+            name="ConfigVersion",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('number', models.PositiveIntegerField()),
-                ('path', models.CharField(max_length=4096)),
-                ('sha256', models.CharField(max_length=64)),
-                ('read_at', models.DateTimeField()),
-                ('config', models.JSONField()),
-                ('legacy', models.JSONField(default=list)),
-                ('cluster', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='config_versions', to='cluster.cluster')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("number", models.PositiveIntegerField()),
+                ("path", models.CharField(max_length=4096)),
+                ("sha256", models.CharField(max_length=64)),
+                ("read_at", models.DateTimeField()),
+                ("config", models.JSONField()),
+                ("legacy", models.JSONField(default=list)),
+                (
+                    "cluster",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="config_versions",
+                        to="cluster.cluster",
+                    ),
+                ),
             ],
             options={
-                'ordering': ('-number',),
+                "ordering": ("-number",),
             },
         ),
         migrations.CreateModel(
-            name='ConfigStatus',
+            name="ConfigStatus",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('checked_at', models.DateTimeField()),
-                ('path', models.CharField(blank=True, max_length=4096)),
-                ('searched', models.JSONField(default=list)),
-                ('hostfile', models.CharField(blank=True, max_length=4096)),
-                ('error', models.JSONField(blank=True, null=True)),
-                ('cluster', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, related_name='config_status', to='cluster.cluster')),
-                ('current', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='cluster.configversion')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("checked_at", models.DateTimeField()),
+                ("path", models.CharField(blank=True, max_length=4096)),
+                ("searched", models.JSONField(default=list)),
+                ("hostfile", models.CharField(blank=True, max_length=4096)),
+                ("error", models.JSONField(blank=True, null=True)),
+                (
+                    "cluster",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="config_status",
+                        to="cluster.cluster",
+                    ),
+                ),
+                (
+                    "current",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to="cluster.configversion",
+                    ),
+                ),
             ],
         ),
         migrations.AddConstraint(
-            model_name='configversion',
-            constraint=models.UniqueConstraint(fields=('cluster', 'number'), name='config_version_number'),
+            model_name="configversion",
+            constraint=models.UniqueConstraint(
+                fields=("cluster", "number"), name="config_version_number"
+            ),
         ),
     ]

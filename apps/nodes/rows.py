@@ -1,0 +1,208 @@
+"""A node as pages and API show it: its state and figures at one instant."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields
+from datetime import datetime
+from typing import Any
+
+from apps.cluster.models import Cluster
+from apps.common.time import age_s
+from apps.nodes.freshness import collector_silence, is_stale
+from apps.nodes.models import FigureKind
+from apps.runtime.types import NodeState
+
+NAMELESS = "0.0.0.0"  # noqa: S104 - what a runtime without a host file calls itself, not a bind
+"""A runtime that has no host file gives this as its name and address."""
+
+UP_STATES = frozenset({NodeState.ALIVE, NodeState.SUSPECT})
+
+NODE_COLUMNS = (
+    "pk",
+    "node_id",
+    "host",
+    "port",
+    "hostname",
+    "ip_address",
+    "state",
+    "state_since",
+    "state_reason",
+    "is_leader",
+    "is_simulated",
+)
+FIGURE_COLUMNS = ("node_id", "figures", "sampled_at", "received_at", "answered_at")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeRow:
+    """One node of the topology. Every figure is ``None`` where it is not known now."""
+
+    pk: int
+    node_id: int
+    name: str
+    """The host of the host list; ``host:port`` where several nodes share a host."""
+    address: str
+    hostname: str
+    ip_address: str
+    port: int
+    state: NodeState
+    state_since: datetime | None
+    state_age_s: float | None
+    state_reason: str
+    alive: bool | None
+    """Alive, or late without a verdict; ``None`` when the state is not known."""
+    is_leader: bool | None
+    is_simulated: bool
+    last_seen_at: datetime | None
+    sampled_at: datetime | None
+    age_s: float | None
+    stale: bool
+    """Nothing new came for longer than the stale limit (or nothing ever did)."""
+    cpu_usage_pct: float | None
+    ram_usage_pct: float | None
+    ram_total_bytes: int | None
+    ram_available_bytes: int | None
+    gpu_count: int | None
+    gpu_usage_pct: float | None
+    hbm_usage_pct: float | None
+    maintenance: None = None
+    """Reserved: who keeps this node out of service, and why."""
+
+    def as_contract(self) -> dict[str, Any]:
+        """The API contract's Node, with the portal's additions; times stay datetimes."""
+        return {item.name: getattr(self, item.name) for item in fields(self) if item.name != "pk"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Topology:
+    """The whole cluster at one instant, as last collected."""
+
+    polled_at: datetime | None
+    age_s: float | None
+    stale: bool
+    """The collector's rounds stopped coming; all states read unknown."""
+    connected: bool | None
+    reason: str
+    connection_since: datetime | None
+    cursor: int
+    is_simulated: bool
+    nodes: list[NodeRow]
+    counts: dict[str, int]
+    """``nodes`` and one entry per state, zero included."""
+
+
+@dataclass(frozen=True, slots=True)
+class SystemFigures:
+    """A row of `LatestFigures` of kind system, as read for a topology."""
+
+    figures: Mapping[str, Any] | None
+    sampled_at: datetime | None
+    received_at: datetime | None
+    answered_at: datetime | None
+
+
+NO_FIGURES = SystemFigures(None, None, None, None)
+
+FIGURES_SHOWN = (
+    "cpu_usage_pct",
+    "ram_usage_pct",
+    "ram_total_bytes",
+    "ram_available_bytes",
+    "gpu_count",
+    "gpu_usage_pct",
+    "hbm_usage_pct",
+)
+
+
+def shown_name(told: str, configured: str) -> str:
+    """What the runtime calls itself, unless it has not said, or has no name for itself."""
+    return configured if told in ("", NAMELESS) else told
+
+
+def node_row_build(
+    node: Mapping[str, Any],
+    system: SystemFigures,
+    *,
+    host_repeats: bool,
+    silence: str,
+    at: datetime,
+) -> NodeRow:
+    """Put one row together. `silence`: why stored states can't be believed now, or empty."""
+    state = NodeState(node["state"])
+    since, reason = node["state_since"], node["state_reason"]
+    if silence:
+        # The stored state may have ended at any time since the last round.
+        state, since, reason = NodeState.UNKNOWN, None, silence
+    stale = is_stale(system.received_at, kind=FigureKind.SYSTEM, at=at)
+    up = state in UP_STATES
+    shown = state is NodeState.ALIVE or (state is NodeState.SUSPECT and not stale)
+    figures: Mapping[str, Any] = system.figures if shown and system.figures is not None else {}
+    host, port = node["host"], node["port"]
+    address = address_text(host, port)
+    return NodeRow(
+        pk=node["pk"],
+        node_id=node["node_id"],
+        name=address if host_repeats else host,
+        address=address,
+        hostname=shown_name(node["hostname"], host),
+        ip_address=shown_name(node["ip_address"], host),
+        port=port,
+        state=state,
+        state_since=since,
+        state_age_s=age_s(since, at=at),
+        state_reason=reason,
+        alive=None if state is NodeState.UNKNOWN else up,
+        is_leader=node["is_leader"] if up else None,
+        is_simulated=node["is_simulated"],
+        last_seen_at=system.answered_at,
+        sampled_at=system.sampled_at,
+        age_s=age_s(system.received_at, at=at),
+        stale=stale,
+        **{name: figures.get(name) for name in FIGURES_SHOWN},
+    )
+
+
+def address_text(host: str, port: int) -> str:
+    """``host:port``; an IPv6 address in brackets."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def node_rows_build(
+    nodes: Iterable[Mapping[str, Any]],
+    system: Mapping[int, SystemFigures],
+    *,
+    silence: str,
+    at: datetime,
+) -> list[NodeRow]:
+    """Rows of a whole cluster; `system` by node primary key."""
+    listed = list(nodes)
+    uses = Counter(node["host"] for node in listed)
+    return [
+        node_row_build(
+            node,
+            system.get(node["pk"], NO_FIGURES),
+            host_repeats=uses[node["host"]] > 1,
+            silence=silence,
+            at=at,
+        )
+        for node in listed
+    ]
+
+
+def topology_build(cluster: Cluster, rows: list[NodeRow], *, cursor: int, at: datetime) -> Topology:
+    counted = Counter(row.state for row in rows)
+    silence = collector_silence(cluster, at=at)
+    return Topology(
+        polled_at=cluster.polled_at,
+        age_s=age_s(cluster.polled_at, at=at),
+        stale=bool(silence),
+        connected=None if silence else cluster.connected,
+        reason=silence or cluster.connection_reason,
+        connection_since=None if silence else cluster.connection_since,
+        cursor=cursor,
+        is_simulated=cluster.is_simulated,
+        nodes=rows,
+        counts={"nodes": len(rows)} | {state.value: counted[state] for state in NodeState},
+    )
