@@ -28,7 +28,7 @@ from apps.runtime.types import (
     Target,
     WorkerFigures,
 )
-from apps.runtime.unpack import MAX_ANSWER_BYTES, Malformed, entries_unpack, value_unpack
+from apps.runtime.unpack import MAX_ANSWER_BYTES, MalformedError, entries_unpack, value_unpack
 
 HOST_INFO = "get_host_info"
 WORKERS = "worker_stats"
@@ -128,7 +128,7 @@ def decode_pool_stats(data: bytes, *, target: Target, query: str) -> PoolStats:
         raise Place(target, query).broken(f"the answer has {len(data)} bytes")
     try:
         value = value_unpack(data)
-    except Malformed:
+    except MalformedError:
         return PoolStats(raw=data, text=_plain_text(data))
     if isinstance(value, dict):
         return PoolStats(raw=data, figures=_document(value))
@@ -300,14 +300,14 @@ def _rows(data: bytes, place: Place, row: Callable[[Fields, Place], Row]) -> Ite
                 continue
             inside = place.at(f"entry {index}")
             yield row(Fields(raw, inside), inside)
-    except Malformed as error:
+    except MalformedError as error:
         raise place.broken(f"the answer can't be read: {error}") from error
 
 
 def _value(data: bytes, place: Place) -> Any:
     try:
         return value_unpack(data)
-    except Malformed as error:
+    except MalformedError as error:
         raise place.broken(f"the answer can't be read: {error}") from error
 
 

@@ -12,7 +12,6 @@ from typing import Any
 
 import msgpack
 
-
 MAX_ANSWER_BYTES = 16 * 1024 * 1024
 """No answer is longer: the full ring of a long-lived runtime is about 0.5 MB."""
 
@@ -26,16 +25,16 @@ MAX_MAP_ITEMS = 512
 MAX_STRING_BYTES = 1024 * 1024
 
 
-class Malformed(Exception):
+class MalformedError(Exception):
     """The bytes are not one well-formed MessagePack value within the bounds."""
 
 
 def value_unpack(data: bytes) -> Any:
-    """The one value that ``data`` holds; `Malformed` when it does not, or has bytes left over."""
+    """The one value of ``data``; `MalformedError` when there is none, or bytes are left over."""
     unpacker = _unpacker(data)
     value = _next(unpacker, data)
     if unpacker.tell() != len(data):
-        raise Malformed(f"{len(data) - unpacker.tell()} bytes are left over after the value")
+        raise MalformedError(f"{len(data) - unpacker.tell()} bytes are left over after the value")
     return value
 
 
@@ -49,22 +48,22 @@ def entries_unpack(data: bytes) -> Iterator[Any]:
     try:
         announced = unpacker.read_array_header()
     except (msgpack.UnpackException, ValueError) as error:
-        raise Malformed(f"it is not an array ({error or type(error).__name__})") from error
+        raise MalformedError(f"it is not an array ({error or type(error).__name__})") from error
     if announced > min(MAX_ENTRIES, len(data)):
-        raise Malformed(f"it announces {announced} entries in {len(data)} bytes")
+        raise MalformedError(f"it announces {announced} entries in {len(data)} bytes")
     for _ in range(announced):
         if unpacker.tell() == len(data):
             return
         yield _next(unpacker, data)
     if unpacker.tell() != len(data):
-        raise Malformed(f"{len(data) - unpacker.tell()} bytes are left over after the array")
+        raise MalformedError(f"{len(data) - unpacker.tell()} bytes are left over after the array")
 
 
 def _unpacker(data: bytes) -> msgpack.Unpacker:
     if not data:
-        raise Malformed("it is empty")
+        raise MalformedError("it is empty")
     if len(data) > MAX_ANSWER_BYTES:
-        raise Malformed(f"it has {len(data)} bytes, and {MAX_ANSWER_BYTES} is the limit")
+        raise MalformedError(f"it has {len(data)} bytes, and {MAX_ANSWER_BYTES} is the limit")
     bound = len(data)
     unpacker = msgpack.Unpacker(
         raw=False,
@@ -86,6 +85,6 @@ def _next(unpacker: msgpack.Unpacker, data: bytes) -> Any:
     try:
         return unpacker.unpack()
     except msgpack.OutOfData:
-        raise Malformed(f"it breaks off after {len(data)} bytes") from None
+        raise MalformedError(f"it breaks off after {len(data)} bytes") from None
     except (msgpack.UnpackException, ValueError, OverflowError) as error:
-        raise Malformed(f"it is not MessagePack ({error or type(error).__name__})") from error
+        raise MalformedError(f"it is not MessagePack ({error or type(error).__name__})") from error
