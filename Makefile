@@ -1,0 +1,74 @@
+# `make` alone lists the targets.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+PORT ?= 5000
+NODES ?= 4
+WORKERS ?= 2
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+RUN_STAMP := $(VENV)/.installed-run
+DEV_STAMP := $(VENV)/.installed-dev
+SOURCES := apps clio_portal demo $(wildcard bench)
+
+.PHONY: help install install-dev demo demo-stop run test check format bench audit lock clean
+
+help: ## List the targets
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo "  Settings: PORT=$(PORT) NODES=$(NODES) (demo), ARGS=… (run, test, bench), WORKERS=$(WORKERS) (test)"
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or newer is needed; set PYTHON=python3.11, say."; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(RUN_STAMP): requirements.txt constraints.txt | $(BIN)/python
+	$(PIP) install --quiet -r requirements.txt -c constraints.txt
+	@touch $@
+
+$(DEV_STAMP): requirements-dev.txt $(RUN_STAMP)
+	$(PIP) install --quiet -r requirements-dev.txt -c constraints.txt
+	@touch $@
+
+install: $(RUN_STAMP) ## Make .venv with what the portal runs on
+
+install-dev: $(DEV_STAMP) ## The same, with what tests and checks need
+
+demo: $(RUN_STAMP) ## A real cluster on this machine with the portal on it (PORT=, NODES=)
+	@exec $(BIN)/python -m demo --port $(PORT) --nodes $(NODES)
+
+demo-stop: $(RUN_STAMP) ## Stop every process of the demo
+	@exec $(BIN)/python -m demo stop
+
+run: $(RUN_STAMP) ## The portal for the configured cluster (ARGS="--port 5000")
+	@exec $(BIN)/python -m clio_portal $(ARGS)
+
+test: $(DEV_STAMP) ## All tests, with real runtimes (ARGS="-k name")
+	$(BIN)/pytest -n $(WORKERS) --dist loadgroup $(ARGS)
+
+check: $(DEV_STAMP) ## Lint (with insecure patterns), format, types, layers, migrations
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy --strict $(SOURCES) tests
+	$(BIN)/lint-imports
+	$(BIN)/python manage.py check
+	$(BIN)/python manage.py makemigrations --check --dry-run
+
+format: $(DEV_STAMP) ## Write the format that check asks for
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(DEV_STAMP) ## Speed against the documented dashboard's figures, as ratios
+	@exec $(BIN)/python -m bench $(ARGS)
+
+audit: $(DEV_STAMP) ## Known vulnerabilities of the requirements (asks a service on the network)
+	$(BIN)/pip-audit --strict --requirement requirements.txt --requirement requirements-dev.txt
+
+lock: $(DEV_STAMP) ## Write constraints.txt from what is installed now
+	{ echo "# Exact versions of everything that the requirements bring. Written by make lock."; \
+	  $(PIP) freeze --exclude-editable --exclude pip --exclude setuptools; } > constraints.txt
+
+clean: demo-stop ## Stop the demo and delete its data, the installed runtimes and caches
+	rm -rf var .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
