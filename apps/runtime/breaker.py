@@ -59,7 +59,7 @@ class _Circuit:
 class Breaker:
     """The circuits of all nodes. Thread-safe."""
 
-    def __init__(self, policy: BreakerPolicy = BreakerPolicy()) -> None:  # noqa: B008 - frozen
+    def __init__(self, policy: BreakerPolicy = BreakerPolicy()) -> None:
         self._policy = policy
         self._circuits: dict[Target, _Circuit] = {}
         self._lock = threading.Lock()

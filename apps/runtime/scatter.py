@@ -100,6 +100,14 @@ class _Wait:
     patient: int = 0
     impatient: int = 0
 
+    def is_last(self, *, patient: bool) -> bool:
+        """Count one question off; was it the last one of its group?"""
+        if patient:
+            self.patient -= 1
+            return self.patient == 0
+        self.impatient -= 1
+        return self.impatient == 0
+
 
 @dataclass(slots=True, eq=False)
 class _Question:
@@ -258,11 +266,7 @@ class Scatter:
             question.answer, question.failure = answer, failure
             state.settled.append(question)
             self._report(question)
-            if question.patient:
-                question.wait.patient -= 1
-            else:
-                question.wait.impatient -= 1
-            if question.wait.patient == 0 or question.wait.impatient == 0:
+            if question.wait.is_last(patient=question.patient):
                 self._changed.notify_all()
 
     def _report(self, question: _Question) -> None:
