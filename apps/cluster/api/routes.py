@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.urls import URLPattern, path
 from rest_framework.viewsets import ViewSetMixin
 
@@ -12,7 +14,7 @@ def get_routes(route: str, viewset: type[ViewSetMixin], action: str, name: str) 
     Scripts written for the documented dashboard use either form; a redirect would cost
     them a request, or the answer where they do not follow it.
     """
-    actions = {"get": action}
+    actions: dict[str, Any] = {"get": action}
     return [
         path(route, viewset.as_view(actions), name=name),
         path(f"{route}/", viewset.as_view(actions, schema=None)),

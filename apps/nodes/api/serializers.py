@@ -44,7 +44,9 @@ class NodeSerializer(serializers.Serializer[object]):
     gpu_usage_pct = percentage("GPU in use")
     hbm_usage_pct = percentage("GPU memory in use")
     is_leader = serializers.BooleanField(allow_null=True, help_text="Does it lead the cluster?")
-    alive = serializers.BooleanField(help_text="Is `state` alive?")
+    alive = serializers.BooleanField(
+        allow_null=True, help_text="Is `state` alive or suspect? `null`: the state is not known."
+    )
     state = serializers.ChoiceField(
         choices=STATES,
         help_text=(
@@ -54,6 +56,7 @@ class NodeSerializer(serializers.Serializer[object]):
         ),
     )
     state_since = serializers.DateTimeField(allow_null=True, help_text="Since when: UTC.")
+    state_age_s = number("Seconds since `state_since`.")
     state_reason = serializers.CharField(allow_blank=True, help_text="Why, in words.")
     last_seen_at = serializers.DateTimeField(
         allow_null=True, help_text="When it last answered: UTC."
@@ -101,8 +104,12 @@ class SystemSerializer(LiveSerializer):
 
 
 class SystemErrorSerializer(ErrorSerializer):
-    """No node answers, or the collector does not run."""
+    """No node answers, or the collector does not run; with the time of the last round."""
 
+    sampled_at = serializers.DateTimeField(
+        allow_null=True, required=False, help_text="When the last round ended: UTC."
+    )
+    age_s = serializers.FloatField(allow_null=True, required=False, help_text="Seconds since then.")
     connected = serializers.BooleanField(help_text="Always false.")
     nodes = integer("Nodes in the host list.", null=False)
     nodes_alive = integer("Nodes that answer.", null=False)
@@ -160,6 +167,16 @@ class WorkersSerializer(NodeFiguresSerializer):
     summary = WorkerSummarySerializer()
 
 
+class FleetWorkersSerializer(WorkersSerializer):
+    """The workers of the local node or, with `node=all`, of every node that answers."""
+
+    nodes_missing = serializers.ListField(
+        child=serializers.IntegerField(),
+        required=False,
+        help_text="Only with `node=all`: ids of the nodes whose workers are not known.",
+    )
+
+
 class EntrySerializer(serializers.Serializer[object]):
     """One sample of a node's system figures; a runtime takes about one a second."""
 
@@ -203,3 +220,17 @@ class NodeErrorSerializer(ErrorSerializer):
         allow_null=True, help_text="Time of the last figures known: UTC."
     )
     age_s = number("Seconds since then.")
+
+
+class WorkersErrorSerializer(ErrorSerializer):
+    """The cluster, or the node that was meant, can't be reached; with the last figures' time."""
+
+    node_id = serializers.IntegerField(required=False, help_text="The node, when it is one.")
+    state = serializers.ChoiceField(choices=STATES, required=False, help_text="That node's state.")
+    state_since = serializers.DateTimeField(
+        allow_null=True, required=False, help_text="Since when: UTC."
+    )
+    sampled_at = serializers.DateTimeField(
+        allow_null=True, required=False, help_text="Time of the last figures known: UTC."
+    )
+    age_s = serializers.FloatField(allow_null=True, required=False, help_text="Seconds since then.")

@@ -34,7 +34,11 @@ class PoolsSerializer(LiveSerializer):
     """The declared pools, and whether they run."""
 
     pools = PoolSerializer(many=True, help_text="The pools of the compose section, in its order.")
-    undeclared = PoolSerializer(many=True, help_text="Pools that run and are not declared.")
+    undeclared = PoolSerializer(
+        many=True, help_text="Pools that run and are not declared, the runtime's own included."
+    )
+    nodes = integer("Nodes in the host list.", null=False)
+    nodes_known = integer("Nodes whose pools are known now; others may run more.", null=False)
 
 
 class DeviceSerializer(serializers.Serializer[object]):

@@ -1,0 +1,191 @@
+"""Topology, system sums, workers and system samples."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from django.http import HttpResponse
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework.request import Request
+
+from apps.cluster.api.live import LiveBody, LiveViewSet, live_body, live_response
+from apps.cluster.api.schema import answers
+from apps.cluster.errors import ClusterMissing
+from apps.cluster.selectors import cluster_current
+from apps.common.time import utc_now
+from apps.nodes.api import serializers as shapes
+from apps.nodes.api.errors import ClusterUnreachable, cluster_error, cluster_reached
+from apps.nodes.api.figures import (
+    min_event_id_parse,
+    node_figures,
+    node_figures_body,
+    node_id_parse,
+)
+from apps.nodes.api.topology_page import topology_page
+from apps.nodes.api.workers import node_workers_body, workers_body
+from apps.nodes.cache import topology_cached
+from apps.nodes.models import FigureKind
+from apps.nodes.rows import Topology
+from apps.nodes.selectors import system_entries, workers_total
+
+NODE_ID = OpenApiParameter(
+    "node_id",
+    OpenApiTypes.INT,
+    OpenApiParameter.PATH,
+    description="The node's line in the host list, from 0.",
+)
+MIN_EVENT_ID = OpenApiParameter(
+    "min_event_id",
+    OpenApiTypes.INT64,
+    description="Only samples with this event id or a later one; default 0: all that are kept.",
+)
+NODE = OpenApiParameter(
+    "node",
+    OpenApiTypes.STR,
+    description=(
+        "`all`, or a node's id. Left out: the node whose runtime the portal's own machine "
+        "runs, else the leader."
+    ),
+)
+
+
+class TopologyViewSet(LiveViewSet):
+    """Who is alive, and how busy is each."""
+
+    @extend_schema(
+        operation_id="topology",
+        summary="All nodes with their state and system figures",
+        responses=answers(shapes.TopologySerializer, unreachable=shapes.TopologyErrorSerializer),
+    )
+    def list(self, request: Request) -> HttpResponse:
+        return live_response(request, _topology(at=utc_now()))
+
+
+class SystemViewSet(LiveViewSet):
+    """Sums over the whole cluster."""
+
+    @extend_schema(
+        operation_id="system",
+        summary="Sums over the workers of all nodes",
+        responses=answers(shapes.SystemSerializer, unreachable=shapes.SystemErrorSerializer),
+    )
+    def list(self, request: Request) -> HttpResponse:
+        return live_response(request, _system(at=utc_now()))
+
+
+class WorkersViewSet(LiveViewSet):
+    """Workers of the local node, of one node, or of all."""
+
+    @extend_schema(
+        operation_id="workers",
+        summary="Workers of the local node, or of all nodes",
+        parameters=[NODE],
+        responses=answers(
+            shapes.FleetWorkersSerializer,
+            unreachable=shapes.WorkersErrorSerializer,
+            bad=True,
+            node=True,
+        ),
+    )
+    def list(self, request: Request) -> HttpResponse:
+        asked = request.query_params.get("node", "")
+        return live_response(request, workers_body(asked, at=utc_now()))
+
+
+class NodeWorkersViewSet(LiveViewSet):
+    """The workers of one node."""
+
+    @extend_schema(
+        operation_id="node_workers",
+        summary="Workers of one node",
+        parameters=[NODE_ID],
+        responses=answers(
+            shapes.WorkersSerializer, unreachable=shapes.NodeErrorSerializer, node=True
+        ),
+    )
+    def retrieve(self, request: Request, node_id: str) -> HttpResponse:
+        return live_response(request, node_workers_body(node_id_parse(node_id), at=utc_now()))
+
+
+class NodeSystemStatsViewSet(LiveViewSet):
+    """The recent system samples of one node, about one a second."""
+
+    @extend_schema(
+        operation_id="node_system_stats",
+        summary="System samples of one node, oldest first",
+        parameters=[NODE_ID, MIN_EVENT_ID],
+        responses=answers(
+            shapes.SystemStatsSerializer,
+            unreachable=shapes.NodeErrorSerializer,
+            bad=True,
+            node=True,
+        ),
+    )
+    def retrieve(self, request: Request, node_id: str) -> HttpResponse:
+        asked = min_event_id_parse(request.query_params.get("min_event_id"))
+        body = _system_stats(node_id_parse(node_id), asked, at=utc_now())
+        return live_response(request, body)
+
+
+def _topology(*, at: datetime) -> LiveBody:
+    try:
+        return topology_page(at=at)
+    except ClusterMissing as missing:
+        fields = {"error": missing.message, "code": missing.code, "remedy": missing.remedy}
+        empty = {"nodes": [], "stale": True, "connected": False, "cursor": 0, "counts": {}}
+        return live_body(
+            {**fields, **empty, "is_simulated": False}, sampled_at=None, age_s=None, status=503
+        )
+
+
+def _system(*, at: datetime) -> LiveBody:
+    try:
+        topology = topology_cached(at=at)
+    except ClusterMissing as missing:
+        raise ClusterUnreachable(
+            missing.message, missing.code, missing.remedy or "", **_counted(None)
+        ) from missing
+    if not cluster_reached(topology):
+        raise cluster_error(topology, **_counted(topology))
+    total = workers_total(cluster_current(), at=at)
+    return live_body(
+        {
+            "workers": total.workers,
+            "queued": total.queued,
+            "blocked": total.blocked,
+            "processed": total.processed,
+            "nodes_counted": total.nodes_counted,
+            **_counted(topology),
+            "connected": True,
+        },
+        sampled_at=total.sampled_at,
+        age_s=total.age_s,
+    )
+
+
+def _counted(topology: Topology | None) -> dict[str, Any]:
+    """Nodes by state, as every answer of the system route says it."""
+    rows = topology.nodes if topology else []
+    counts = topology.counts if topology else {}
+    return {
+        "connected": False,
+        "nodes": len(rows),
+        "nodes_alive": sum(1 for row in rows if row.alive),
+        "states": {state: count for state, count in counts.items() if state != "nodes"},
+    }
+
+
+def _system_stats(node_id: int, min_event_id: int, *, at: datetime) -> LiveBody:
+    found = node_figures(node_id, FigureKind.SYSTEM, at=at)
+    entries = system_entries(found.node, min_event_id=min_event_id)
+    newest = found.latest
+    of_this_boot = newest.boot == found.node.boot
+    last = entries[-1] if entries else newest.figures if of_this_boot else None
+    fields = {
+        "entries": entries,
+        "boot": found.node.boot,
+        "last_event_id": last["event_id"] if last else None,
+    }
+    return node_figures_body(found, fields)

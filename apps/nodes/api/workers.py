@@ -1,0 +1,91 @@
+"""Workers of one node, or of all."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from apps.cluster.api.live import LiveBody, live_body
+from apps.cluster.selectors import cluster_current
+from apps.nodes.api.errors import BadParameter, cluster_error, cluster_reached
+from apps.nodes.api.figures import NODE_ID, node_figures, node_figures_body
+from apps.nodes.api.local_node import local_node
+from apps.nodes.cache import topology_cached
+from apps.nodes.models import FigureKind
+from apps.nodes.selectors import latest_all
+
+Worker = Mapping[str, Any]
+
+
+def workers_body(asked: str, *, at: datetime) -> LiveBody:
+    """`asked`: empty (the local node), ``all``, or a node's id.
+
+    Raises BadParameter (400), NodeUnknown (404), ClusterUnreachable or NodeUnreachable (503).
+    """
+    topology = topology_cached(at=at)
+    if asked not in ("", "all") and not NODE_ID.fullmatch(asked):
+        raise BadParameter("node", asked, wanted="all or a node's id")
+    if asked and asked != "all":
+        return node_workers_body(int(asked), at=at)
+    if not cluster_reached(topology):
+        raise cluster_error(topology)
+    if asked == "all":
+        return _all_workers_body(at=at)
+    local = local_node(topology.nodes)
+    if local is None:
+        raise cluster_error(topology)
+    return node_workers_body(local.node_id, at=at)
+
+
+def node_workers_body(node_id: int, *, at: datetime) -> LiveBody:
+    """Raises NodeUnknown (404), NodeUnreachable (503)."""
+    found = node_figures(node_id, FigureKind.WORKERS, at=at)
+    workers = [{"node_id": node_id, **worker} for worker in found.latest.figures]
+    return node_figures_body(found, {"workers": workers, "summary": summary(workers)})
+
+
+def _all_workers_body(*, at: datetime) -> LiveBody:
+    up = {row.node_id for row in topology_cached(at=at).nodes if row.alive}
+    known = {
+        node_id: newest
+        for node_id, newest in latest_all(cluster_current(), FigureKind.WORKERS, at=at).items()
+        if node_id in up and newest.figures is not None
+    }
+    workers = [
+        {"node_id": node_id, **worker}
+        for node_id, newest in known.items()
+        for worker in newest.figures
+    ]
+    nodes = [row.node_id for row in topology_cached(at=at).nodes]
+    return live_body(
+        {
+            "workers": workers,
+            "summary": summary(workers),
+            "node_id": None,
+            "stale": any(newest.stale for newest in known.values()),
+            "nodes_missing": [node_id for node_id in nodes if node_id not in known],
+        },
+        sampled_at=min((new.sampled_at for new in known.values() if new.sampled_at), default=None),
+        age_s=max((new.age_s for new in known.values() if new.age_s is not None), default=None),
+    )
+
+
+def summary(workers: Sequence[Worker]) -> dict[str, int | None]:
+    """The contract's summary of a list of workers."""
+    return {
+        "count": len(workers),
+        "queued": _sum(workers, "num_queued_tasks"),
+        "blocked": _sum(workers, "num_blocked_tasks"),
+        "processed": _sum(workers, "num_tasks_processed"),
+    }
+
+
+def _sum(workers: Sequence[Worker], field: str) -> int | None:
+    """``None`` when one of them is not known: a sum without it would be wrong."""
+    total = 0
+    for worker in workers:
+        if worker[field] is None:
+            return None
+        total += worker[field]
+    return total
