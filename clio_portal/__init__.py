@@ -1,0 +1,1 @@
+"""Project wiring: settings, addresses, Celery, and the single mode."""

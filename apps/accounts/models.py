@@ -9,7 +9,7 @@ from django.db import models
 from knox.models import AbstractAuthToken
 
 
-class User(AbstractUser):
+class User(AbstractUser):  # type: ignore[django-manager-missing]  # of knox, untyped
     """A person, or a service account (no password, tokens only)."""
 
     class Theme(models.TextChoices):

@@ -1,0 +1,62 @@
+"""The REST framework's errors in the contract's form."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import structlog
+from django.core.exceptions import PermissionDenied
+from django.http import Http404
+from rest_framework import exceptions, status
+from rest_framework.response import Response
+from rest_framework.views import exception_handler as rest_exception_handler
+
+from apps.common.errors import PortalError
+
+log = structlog.get_logger(__name__)
+
+
+def exception_handler(error: Exception, context: dict[str, Any]) -> Response:
+    """``{"error": sentence, "code": word, "remedy"?, …extra}`` for whatever a view raised."""
+    if isinstance(error, PortalError):
+        body = {**error.extra, "error": error.message, "code": error.code}
+        if error.remedy:
+            body["remedy"] = error.remedy
+        return Response(body, status=error.status)
+    if isinstance(error, Http404):
+        error = exceptions.NotFound()
+    elif isinstance(error, PermissionDenied):
+        error = exceptions.PermissionDenied()
+    if isinstance(error, exceptions.APIException):
+        response = rest_exception_handler(error, context)
+        if response is not None:
+            response.data = _body(error)
+            return response
+    request = context.get("request")
+    log.error("request failed", path=getattr(request, "path", None), exc_info=error)
+    return Response(
+        {
+            "error": "Something went wrong in the portal itself.",
+            "code": "internal_error",
+            "remedy": "Try again; if it stays so, look for this request id in the portal's log: "
+            f"{getattr(request, 'id', 'unknown')}.",
+        },
+        status=status.HTTP_500_INTERNAL_SERVER_ERROR,
+    )
+
+
+def _body(error: exceptions.APIException) -> dict[str, Any]:
+    if isinstance(error, exceptions.ValidationError):
+        fields = error.detail if isinstance(error.detail, dict) else {"body": error.detail}
+        return {"error": _sentence(fields), "code": "invalid", "fields": fields}
+    detail = error.detail
+    code = getattr(detail, "code", None) or error.default_code
+    return {"error": str(detail), "code": str(code)}
+
+
+def _sentence(fields: dict[str, Any]) -> str:
+    parts = []
+    for name, problems in fields.items():
+        texts = problems if isinstance(problems, list) else [problems]
+        parts.append(f"{name}: {' '.join(str(text) for text in texts)}")
+    return "; ".join(parts)

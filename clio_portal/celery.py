@@ -1,0 +1,18 @@
+"""The Celery application. Its schedule and queues come from the settings."""
+
+from __future__ import annotations
+
+import os
+
+from celery import Celery
+from kombu import Queue
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "clio_portal.settings")
+
+QUEUES = ("collector", "control")
+
+app = Celery("clio_portal")
+app.config_from_object("django.conf:settings", namespace="CELERY")
+app.conf.task_queues = [Queue(name) for name in QUEUES]
+# Threads that did not make the app would otherwise get a default one, which speaks amqp.
+app.set_default()

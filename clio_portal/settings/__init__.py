@@ -1,0 +1,16 @@
+"""CLIO Portal's settings: one small file per concern, all values from `env.read`."""
+
+# ruff: noqa: F403
+from clio_portal.settings.api import *
+from clio_portal.settings.apps import *
+from clio_portal.settings.auth import *
+from clio_portal.settings.celery import *
+from clio_portal.settings.env import read
+from clio_portal.settings.logs import *
+from clio_portal.settings.mode import *
+from clio_portal.settings.portal import *
+from clio_portal.settings.security import *
+from clio_portal.settings.storage import *
+
+PORTAL_UNKNOWN_VARIABLES = read.unknown()
+"""Variables with the portal's prefix that no setting reads; a system check warns of them."""

@@ -1,0 +1,78 @@
+"""Celery: the broker, and what beat sends how often."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from clio_portal.settings import portal
+from clio_portal.settings.mode import PORTAL_MODE
+from clio_portal.settings.storage import PORTAL_REDIS_URL
+
+__all__ = [
+    "CELERY_ACCEPT_CONTENT",
+    "CELERY_BEAT_MAX_LOOP_INTERVAL",
+    "CELERY_BEAT_SCHEDULE",
+    "CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP",
+    "CELERY_BROKER_TRANSPORT_OPTIONS",
+    "CELERY_BROKER_URL",
+    "CELERY_ENABLE_UTC",
+    "CELERY_IMPORTS",
+    "CELERY_RESULT_BACKEND",
+    "CELERY_TASK_ALWAYS_EAGER",
+    "CELERY_TASK_DEFAULT_QUEUE",
+    "CELERY_TASK_IGNORE_RESULT",
+    "CELERY_TASK_PUBLISH_RETRY",
+    "CELERY_TASK_ROUTES",
+    "CELERY_TASK_SERIALIZER",
+    "CELERY_WORKER_ENABLE_REMOTE_CONTROL",
+    "CELERY_WORKER_HIJACK_ROOT_LOGGER",
+    "CELERY_WORKER_PREFETCH_MULTIPLIER",
+    "CELERY_WORKER_SEND_TASK_EVENTS",
+]
+
+COLLECTOR_TASKS = "apps.collector.tasks."
+MAINTAIN_S = 60.0
+
+
+def _entry(task: str, every_s: float) -> dict[str, Any]:
+    """A beat entry whose message dies when the next is due: rounds are skipped, never queued."""
+    return {
+        "task": COLLECTOR_TASKS + task,
+        "schedule": every_s,
+        "options": {"expires": every_s, "queue": "collector"},
+    }
+
+
+CELERY_BROKER_URL = PORTAL_REDIS_URL or "memory://"
+CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any] = (
+    {"global_keyprefix": "clio_portal:"} if PORTAL_REDIS_URL else {"polling_interval": 0.2}
+)
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_TASK_PUBLISH_RETRY = False  # a web request must not wait for a broker that is away
+CELERY_RESULT_BACKEND = None
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_SERIALIZER = "json"
+CELERY_ACCEPT_CONTENT = ["json"]
+CELERY_ENABLE_UTC = True
+CELERY_TASK_ALWAYS_EAGER = PORTAL_MODE == "test"
+CELERY_TASK_DEFAULT_QUEUE = "collector"
+CELERY_TASK_ROUTES = {
+    "apps.collector.tasks.*": {"queue": "collector"},
+    "apps.control.tasks.*": {"queue": "control"},
+}
+CELERY_IMPORTS = ["apps.collector.tasks"]
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_SEND_TASK_EVENTS = False
+CELERY_WORKER_ENABLE_REMOTE_CONTROL = False
+CELERY_BEAT_MAX_LOOP_INTERVAL = 60
+CELERY_BEAT_SCHEDULE = {
+    "collect-system": _entry("collect_system_task", portal.PORTAL_POLL_SYSTEM_S),
+    "collect-workers": _entry("collect_workers_task", portal.PORTAL_POLL_WORKERS_S),
+    "collect-block-devices": _entry(
+        "collect_block_devices_task", portal.PORTAL_POLL_BLOCK_DEVICES_S
+    ),
+    "collect-containers": _entry("collect_containers_task", portal.PORTAL_POLL_CONTAINERS_S),
+    "config-watch": _entry("config_watch_task", portal.PORTAL_POLL_CONFIG_S),
+    "maintain": _entry("maintain_task", MAINTAIN_S),
+}

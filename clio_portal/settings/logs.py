@@ -1,0 +1,75 @@
+"""One line an event, as text for people or JSON for machines, with the request's id."""
+
+from __future__ import annotations
+
+import structlog
+
+from clio_portal.settings.env import read
+from clio_portal.settings.mode import PORTAL_MODE
+
+__all__ = ["LOGGING", "LOGGING_CONFIG", "PORTAL_LOG_FORMAT", "PORTAL_LOG_LEVEL"]
+
+PORTAL_LOG_FORMAT = read.choice(
+    "LOG_FORMAT", "json" if PORTAL_MODE == "production" else "text", ("text", "json")
+)
+PORTAL_LOG_LEVEL = read.choice(
+    "LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+)
+
+SHARED_PROCESSORS: list[structlog.types.Processor] = [
+    structlog.contextvars.merge_contextvars,
+    structlog.stdlib.add_logger_name,
+    structlog.stdlib.add_log_level,
+    structlog.stdlib.ExtraAdder(),
+    structlog.processors.TimeStamper(fmt="iso", utc=True),
+    structlog.processors.StackInfoRenderer(),
+]
+FINAL_PROCESSORS: list[structlog.types.Processor] = (
+    [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer()]
+    if PORTAL_LOG_FORMAT == "json"
+    else [
+        structlog.dev.ConsoleRenderer(
+            colors=False, exception_formatter=structlog.dev.plain_traceback
+        )
+    ]
+)
+LOGGING_CONFIG = "logging.config.dictConfig"
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {
+        "portal": {
+            "()": structlog.stdlib.ProcessorFormatter,
+            "foreign_pre_chain": SHARED_PROCESSORS,
+            "processors": [
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                *FINAL_PROCESSORS,
+            ],
+        }
+    },
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "portal"}},
+    "root": {"handlers": ["console"], "level": "WARNING"},
+    "loggers": {
+        "apps": {"level": PORTAL_LOG_LEVEL},
+        "clio_portal": {"level": PORTAL_LOG_LEVEL},
+        "django": {"level": "INFO", "handlers": [], "propagate": True},
+        # Its lines on 4xx and 5xx repeat what the request's own line says.
+        "django.request": {"level": "CRITICAL"},
+        "django.server": {"level": "WARNING", "handlers": [], "propagate": True},
+        "axes": {"level": "WARNING"},
+        "celery": {"level": "WARNING"},
+        "paramiko": {"level": "WARNING"},
+    },
+}
+
+structlog.configure(
+    processors=[
+        structlog.stdlib.filter_by_level,
+        *SHARED_PROCESSORS,
+        structlog.stdlib.PositionalArgumentsFormatter(),
+        structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+    ],
+    logger_factory=structlog.stdlib.LoggerFactory(),
+    wrapper_class=structlog.stdlib.BoundLogger,
+    cache_logger_on_first_use=PORTAL_MODE != "test",
+)

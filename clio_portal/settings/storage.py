@@ -1,0 +1,61 @@
+"""Database, cache, sessions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from clio_portal.settings.env import read
+from clio_portal.settings.mode import PORTAL_DATA_DIR, PORTAL_MODE
+
+__all__ = ["CACHES", "DATABASES", "PORTAL_REDIS_URL", "SESSION_ENGINE"]
+
+SQLITE_BUSY_S = 20
+
+
+def _database() -> dict[str, Any]:
+    config = read.database("DATABASE_URL", f"sqlite:///{PORTAL_DATA_DIR / 'portal.sqlite3'}")
+    if config["ENGINE"].endswith("sqlite3"):
+        # IMMEDIATE: a transaction that reads first and then writes would otherwise fail
+        # at once with "database is locked" instead of waiting for its turn.
+        config["OPTIONS"] = {
+            "transaction_mode": "IMMEDIATE",
+            "timeout": SQLITE_BUSY_S,
+            "init_command": (
+                "PRAGMA journal_mode=WAL;"
+                "PRAGMA synchronous=NORMAL;"
+                "PRAGMA temp_store=MEMORY;"
+                "PRAGMA mmap_size=134217728;"
+                "PRAGMA journal_size_limit=67108864;"
+                "PRAGMA cache_size=-8000;"
+            ),
+        }
+        config["CONN_MAX_AGE"] = None
+    else:
+        config["CONN_MAX_AGE"] = 300
+        config["CONN_HEALTH_CHECKS"] = True
+    return config
+
+
+PORTAL_REDIS_URL = read.redis_url("REDIS_URL")
+DATABASES = {"default": _database()}
+CACHES: dict[str, dict[str, Any]] = {
+    "default": (
+        {
+            "BACKEND": "django.core.cache.backends.redis.RedisCache",
+            "LOCATION": PORTAL_REDIS_URL,
+            "KEY_PREFIX": "clio_portal",
+        }
+        if PORTAL_REDIS_URL
+        else {
+            "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
+            "OPTIONS": {"MAX_ENTRIES": 2000},
+        }
+    )
+}
+# A cached session must end everywhere at the moment of signing out: so the cache is only
+# used where all web processes share it (Redis), or where there is one (single mode).
+SESSION_ENGINE = (
+    "django.contrib.sessions.backends.cached_db"
+    if PORTAL_REDIS_URL or PORTAL_MODE == "single"
+    else "django.contrib.sessions.backends.db"
+)
