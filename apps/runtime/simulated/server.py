@@ -11,6 +11,7 @@ import contextlib
 import errno
 import heapq
 import itertools
+import logging
 import os
 import selectors
 import threading
@@ -23,7 +24,8 @@ from typing import Any, TypeVar
 import zmq
 
 from apps.runtime.simulated.clock import Clock, SystemClock
-from apps.runtime.simulated.faults import Fault, Value
+from apps.runtime.simulated.faults import Fault
+from apps.runtime.simulated.handle import NodeHandle
 from apps.runtime.simulated.limits import descriptors_raise
 from apps.runtime.simulated.listener import Door, Listener
 from apps.runtime.simulated.node import Condition, Reply, SimNode
@@ -32,6 +34,8 @@ from apps.runtime.simulated.profile import profile_make
 from apps.runtime.types import Target
 
 T = TypeVar("T")
+
+logger = logging.getLogger(__name__)
 
 _REBIND_AFTER_S = 0.05
 _REBIND_FOR_S = 10.0
@@ -99,10 +103,10 @@ class SimulatedCluster:
         """Raises IndexError for a node that is not there."""
         if not 0 <= node_id < len(self._nodes):
             raise IndexError(f"no node {node_id}; there are 0..{len(self._nodes) - 1}")
-        return NodeHandle(self, node_id)
+        return NodeHandle(self, self._nodes[node_id])
 
     def nodes(self) -> Iterator[NodeHandle]:
-        return (NodeHandle(self, node_id) for node_id in range(len(self._nodes)))
+        return (NodeHandle(self, node) for node in self._nodes)
 
     def target(self, node_id: int) -> Target:
         listener = self._listeners[node_id]
@@ -115,6 +119,8 @@ class SimulatedCluster:
         """Run on the serving thread and wait; there, nodes may be changed."""
         if self._thread is None or threading.current_thread() is self._thread:
             return work()
+        if self._stopping:
+            raise RuntimeError("the simulated cluster has been stopped")
         future: Future[T] = Future()
         self._work.append((future, work))
         os.write(self._wake_write, b"x")
@@ -160,7 +166,7 @@ class SimulatedCluster:
             future, work = self._work.popleft()
             try:
                 future.set_result(work())
-            except (ValueError, IndexError, OSError) as error:
+            except (ValueError, IndexError, OSError, zmq.ZMQError) as error:
                 future.set_exception(error)
 
     def _drain(self, node_id: int) -> None:
@@ -252,7 +258,8 @@ class SimulatedCluster:
             # A socket that was just closed gives its port back a moment later.
             until = tries_until or time.monotonic() + _REBIND_FOR_S
             if error.errno != errno.EADDRINUSE or time.monotonic() > until:
-                raise
+                logger.error("simulated node %d stays down: %s", node_id, error)
+                return
             self._later(_REBIND_AFTER_S, lambda: self._door_settle(node_id, until))
 
     def _door_open(self, node_id: int) -> None:
@@ -291,6 +298,7 @@ class SimulatedCluster:
                 held, node.held = node.held, []
                 for identity, body in held:
                     self._take(node, identity, body)
+                self._drain(node_id)
 
         self.call(work)
 
@@ -318,46 +326,3 @@ class SimulatedCluster:
             ring_length=options.ring_length,
             uptime_s=options.uptime_s,
         )
-
-
-class NodeHandle:
-    """One node, for any thread: set its faults, restart it, read what reached it."""
-
-    def __init__(self, cluster: SimulatedCluster, node_id: int) -> None:
-        self._cluster = cluster
-        self.node_id = node_id
-
-    @property
-    def _node(self) -> SimNode:
-        node = self._cluster.peer(self.node_id)
-        assert node is not None
-        return node
-
-    @property
-    def target(self) -> Target:
-        return self._cluster.target(self.node_id)
-
-    @property
-    def sim(self) -> SimNode:
-        """The node itself, to read: `seen`, `condition`, `pairs_spent`, `life.boot`."""
-        return self._node
-
-    def fault(self, fault: Fault, **values: Value) -> None:
-        """Set a fault from now on. Raises ValueError for a parameter it does not have."""
-        self._cluster.node_change(self.node_id, lambda node: node.fault_set(fault, values))
-
-    def clear(self, fault: Fault | None = None) -> None:
-        """Clear one fault, or all. A hung node then answers what it held."""
-        self._cluster.node_change(self.node_id, lambda node: node.fault_clear(fault))
-
-    def restart(self, *, down_s: float = 0.0) -> None:
-        """End the process and start a new one ``down_s`` later: event ids from 0."""
-        self._cluster.node_restart(self.node_id, down_s)
-
-    def stop(self) -> None:
-        """End the process, as `clio_run stop` would; `restart` brings it back."""
-
-        def end(node: SimNode) -> None:
-            node.condition = Condition.STOPPED
-
-        self._cluster.node_change(self.node_id, end)
