@@ -29,12 +29,16 @@ class Cluster(models.Model):
 
 
 class ConfigVersion(models.Model):
-    """One content that the configuration file has had; secrets masked before storing."""
+    """One content that the configuration file and its host list have had; secrets masked."""
 
     cluster = models.ForeignKey(Cluster, on_delete=models.CASCADE, related_name="config_versions")
     number = models.PositiveIntegerField()
     path = models.CharField(max_length=4096)
     sha256 = models.CharField(max_length=64)
+    """Of the file's bytes, secrets included, so that a changed secret is a new version."""
+    hostfile = models.CharField(max_length=4096, blank=True)
+    hosts = models.JSONField(default=list)
+    """``host:port`` of each node, in order of their ids: a changed host list is a new version."""
     read_at = models.DateTimeField()
     config = models.JSONField()
     legacy = models.JSONField(default=list)

@@ -137,11 +137,16 @@ def latest(node: Node, kind: str, *, at: datetime) -> Latest:
 
 def latest_all(cluster: Cluster, kind: str, *, at: datetime) -> dict[int, Latest]:
     """`latest` of every present node that has any, by node id. One query."""
-    rows: Iterable[LatestFigures] = LatestFigures.objects.filter(
-        node__cluster=cluster, node__retired_at=None, kind=kind
-    ).select_related("node")
-    by_id = {row.node.node_id: _latest_build(row, kind=kind, at=at) for row in rows}
-    return {node_id: by_id[node_id] for node_id in sorted(by_id)}
+    rows: Iterable[LatestFigures] = (
+        LatestFigures.objects.filter(node__cluster=cluster, node__retired_at=None, kind=kind)
+        .select_related("node")
+        .order_by("node__node_id")
+    )
+    return {
+        row.node.node_id: _latest_build(row, kind=kind, at=at)
+        for row in rows
+        if row.node.node_id is not None
+    }
 
 
 def system_entries(node: Node, *, min_event_id: int = 0) -> list[dict[str, Any]]:
@@ -177,7 +182,7 @@ class WorkersTotal:
 
 def workers_total(cluster: Cluster, *, at: datetime) -> WorkersTotal:
     """Worker figures summed over the nodes that are up and whose figures are fresh. One query."""
-    rows = LatestFigures.objects.filter(
+    rows: Any = LatestFigures.objects.filter(
         node__cluster=cluster,
         node__retired_at=None,
         node__state__in=UP_STATES,

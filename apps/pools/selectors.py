@@ -83,7 +83,7 @@ def pools_view(cluster: Cluster, *, at: datetime) -> PoolsView:
     """Declared pools beside live ones. Four queries."""
     config = config_view(cluster)
     silence = collector_silence(cluster, at=at)
-    rows = (
+    rows: Any = (
         LatestFigures.objects.filter(
             node__cluster=cluster,
             node__retired_at=None,

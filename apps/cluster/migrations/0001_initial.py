@@ -41,6 +41,8 @@ class Migration(migrations.Migration):
                 ("number", models.PositiveIntegerField()),
                 ("path", models.CharField(max_length=4096)),
                 ("sha256", models.CharField(max_length=64)),
+                ("hostfile", models.CharField(blank=True, max_length=4096)),
+                ("hosts", models.JSONField(default=list)),
                 ("read_at", models.DateTimeField()),
                 ("config", models.JSONField()),
                 ("legacy", models.JSONField(default=list)),
