@@ -12,8 +12,10 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 
+from apps.common.client_address import client_address
 from apps.common.error_views import portal_error_response
 from apps.common.errors import PortalError
+from apps.common.request_context import RequestContext, request_context_set
 
 log = structlog.get_logger(__name__)
 
@@ -34,7 +36,8 @@ class RequestMiddleware:
         request.id = request_id  # type: ignore[attr-defined]
         structlog.contextvars.bind_contextvars(request_id=request_id)
         try:
-            response = self.get_response(request)
+            with request_context_set(_context(request, request_id)):
+                response = self.get_response(request)
             headers = response.headers
             headers["X-Request-ID"] = request_id
             headers.setdefault("Permissions-Policy", settings.PORTAL_PERMISSIONS_POLICY)
@@ -49,6 +52,14 @@ class RequestMiddleware:
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
         """A named error of a page becomes a page that says what to do."""
         return portal_error_response(request, error) if isinstance(error, PortalError) else None
+
+
+def _context(request: HttpRequest, request_id: str) -> RequestContext:
+    return RequestContext(
+        request_id=request_id,
+        address=client_address(request),
+        user_agent=request.META.get("HTTP_USER_AGENT", ""),
+    )
 
 
 def _log_request(request: HttpRequest, response: HttpResponseBase, duration_s: float) -> None:

@@ -1,0 +1,36 @@
+"""Where the present request comes from, for whoever must write that down."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class RequestContext:
+    """A request's own name and its sender. All empty outside a request."""
+
+    request_id: str = ""
+    address: str = ""
+    user_agent: str = ""
+
+
+_NOWHERE = RequestContext()
+_current: ContextVar[RequestContext] = ContextVar("request_context", default=_NOWHERE)
+
+
+def request_context() -> RequestContext:
+    """The context of the request being served, or of the job being run for one."""
+    return _current.get()
+
+
+@contextmanager
+def request_context_set(context: RequestContext) -> Iterator[None]:
+    """For the length of the block, what `request_context` gives."""
+    token = _current.set(context)
+    try:
+        yield
+    finally:
+        _current.reset(token)
