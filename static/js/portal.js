@@ -151,6 +151,15 @@
       : changed.join(". ");
   }
 
+  // ---- updates in place -------------------------------------------------------
+
+  Idiomorph.defaults.callbacks = Object.assign({}, Idiomorph.defaults.callbacks, {
+    // A live region inside another one has its own updates.
+    beforeNodeMorphed: (old) => !(old.nodeType === Node.ELEMENT_NODE && old.matches("[data-live]")),
+    // What the reader has folded or unfolded stays so.
+    beforeAttributeUpdated: (name, element) => !(name === "open" && element.tagName === "DETAILS"),
+  });
+
   // ---- htmx -----------------------------------------------------------------
 
   let statesBefore = new Map();
@@ -196,7 +205,6 @@
       location.reload();
       return;
     }
-    if (xhr.status === 400 && xhr.getResponseHeader("X-Portal-Fragment")) event.detail.shouldSwap = true;
     statesBefore = states();
   });
 

@@ -7,6 +7,7 @@ a page that updates does not jump.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -126,6 +127,20 @@ def duration_us(value: Any) -> str:
 
 
 @register.filter
+def milliseconds(value: Any) -> str:
+    """Seconds in milliseconds: 0.5 ms."""
+    number = _number(value)
+    return UNKNOWN if number is None else f"{1000 * number:,.1f} ms".replace(",", NARROW_SPACE)
+
+
+@register.filter
+def skew(value: Any) -> str:
+    """Seconds that another clock is ahead: +0.4 s."""
+    number = _number(value)
+    return UNKNOWN if number is None else f"{number:+.1f} s".replace("-", "−")
+
+
+@register.filter
 def bdev_type(value: Any) -> str:
     """The name of a block device's type; its number where this version knows no name."""
     if not isinstance(value, int) or isinstance(value, bool):
@@ -154,6 +169,24 @@ def share_pct(part: Any, whole: Any) -> float | None:
     """``part`` of ``whole`` as 0–100; ``None`` when either is not known or there is no whole."""
     some, total = _number(part), _number(whole)
     return None if some is None or not total else min(100.0, max(0.0, 100 * some / total))
+
+
+@register.filter
+def missing_from_count(whole: int, part: int) -> int:
+    return whole - part
+
+
+@register.filter
+def id_ranges(ids: Iterable[int]) -> str:
+    """Ascending ids, runs as ranges: 0–3, 7."""
+    runs: list[list[int]] = []
+    for number in sorted(ids):
+        if runs and number == runs[-1][1] + 1:
+            runs[-1][1] = number
+        else:
+            runs.append([number, number])
+    words = [str(low) if low == high else f"{low}–{high}" for low, high in runs]
+    return ", ".join(words) or UNKNOWN
 
 
 @register.filter

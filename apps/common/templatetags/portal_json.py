@@ -34,9 +34,7 @@ def _items(value: Any, depth: int, open_depth: int) -> SafeString:
 
 def _item(key: str, value: Any, depth: int, open_depth: int) -> SafeString:
     if not isinstance(value, dict | list) or not value or depth >= MAX_DEPTH:
-        return format_html(
-            '<li class="leaf"><bdi class="k">{}</bdi>: {}</li>', key, _leaf(value)
-        )
+        return format_html('<li class="leaf"><bdi class="k">{}</bdi>: {}</li>', key, _leaf(value))
     count = f"{len(value)} {'key' if isinstance(value, dict) else 'item'}"
     return format_html(
         '<li><details{}><summary><bdi class="k">{}</bdi><span class="c">{}{}{}</span></summary>'
