@@ -9,7 +9,7 @@ import msgpack
 
 from apps.runtime.simulated.boot import Boot
 from apps.runtime.simulated.clock import NS, Clock
-from apps.runtime.simulated.containers import containers_pack, pools_listed
+from apps.runtime.simulated.containers import Listed, containers_pack
 from apps.runtime.simulated.devices import device_stats
 from apps.runtime.simulated.figures import (
     cte_core_stats,
@@ -19,6 +19,7 @@ from apps.runtime.simulated.figures import (
     workers,
 )
 from apps.runtime.simulated.profile import Profile
+from apps.runtime.simulated.waves import work_between
 from apps.runtime.types import Route, RouteMode, WireGeneration
 
 OK = 0
@@ -52,6 +53,7 @@ EMPTY = PartAnswer(OK, None)
 class Life:
     """What an answer is computed from: a node in its present boot."""
 
+    pools: tuple[Listed, ...]
     profile: Profile
     generation: WireGeneration
     clock: Clock
@@ -82,7 +84,7 @@ def query_answer(life: Life, pool_id: str, query: str) -> PartAnswer:
 
 
 def pool_exists(life: Life, pool_id: str) -> bool:
-    return any(pool.pool_id == pool_id for pool in pools_listed(life.profile, life.generation))
+    return any(pool.pool_id == pool_id for pool in life.pools)
 
 
 def pool_uri_parse(query: str) -> PoolQuery | None:
@@ -151,11 +153,12 @@ def _worker_stats(life: Life) -> bytes:
 
 def _bdev_stats(life: Life) -> bytes:
     at_s = life.boot.now_s(life.clock)
+    work = work_between(life.profile.trains, life.boot.start_s, at_s)
     return _pack_double(
         [
             {
                 "pool_id": device.pool_id,
-                "stats": device_stats(life.profile, device, life.boot, at_s, life.generation),
+                "stats": device_stats(device, life.boot, at_s, work, life.generation),
             }
             for device in life.profile.devices
         ]
@@ -164,7 +167,7 @@ def _bdev_stats(life: Life) -> bytes:
 
 def _container_stats(life: Life) -> bytes:
     uptime_s = life.boot.uptime_ns(life.clock) / NS
-    return containers_pack(life.profile, life.generation, life.boot.now_s(life.clock), uptime_s)
+    return containers_pack(life.profile, life.pools, life.boot.now_s(life.clock), uptime_s)
 
 
 def _pool_answer(life: Life, pool_id: str, query: str) -> PartAnswer:
@@ -174,7 +177,8 @@ def _pool_answer(life: Life, pool_id: str, query: str) -> PartAnswer:
         if device.pool_id == pool_id:
             if query != "stats":
                 return EMPTY
-            stats = device_stats(life.profile, device, life.boot, at_s, life.generation)
+            work = work_between(life.profile.trains, life.boot.start_s, at_s)
+            stats = device_stats(device, life.boot, at_s, work, life.generation)
             return PartAnswer(OK, _pack_double(stats))
     if not pool_exists(life, pool_id):
         return PartAnswer(NO_SUCH_POOL, None)

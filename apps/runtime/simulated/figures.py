@@ -7,6 +7,7 @@ Times are seconds since the simulation's epoch unless they say otherwise.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any
 
 from apps.runtime.simulated.boot import Boot
@@ -96,13 +97,13 @@ def _cpu_pct(profile: Profile, at_s: float, jobs: float) -> float:
     if mixed(key, 83, second) % 400 == 0:
         return 97.0 + 3.0 * unit(key, 84, second)
     calm = 4.0 + 9.0 * daily(at_s, 0.08)
-    wander = (6.0 + 10.0 * jobs) * (noise(mixed(key, 81), at_s, 9.0) - 0.5)
+    wander = (6.0 + 10.0 * jobs) * (noise(key + 81, at_s, 9.0) - 0.5)
     jitter = 3.0 * (unit(key, 82, second) - 0.5)
     return min(100.0, max(0.3, calm + 82.0 * jobs + wander + jitter))
 
 
 def _ram_share(profile: Profile, at_s: float, jobs: float) -> float:
-    slow = noise(mixed(profile.key, 85), at_s, 900.0)
+    slow = noise(profile.key + 85, at_s, 900.0)
     return min(0.97, 0.07 + 0.1 * slow + 0.05 * daily(at_s, 0.1) + 0.55 * jobs)
 
 
@@ -110,7 +111,7 @@ def _gpu(profile: Profile, at_s: float, jobs: float) -> tuple[float, float]:
     """GPU percent and share of HBM in use; zeros without a GPU, as a real node sends."""
     if not profile.gpu_count:
         return 0.0, 0.0
-    wander = noise(mixed(profile.key, 86), at_s, 14.0)
+    wander = noise(profile.key + 86, at_s, 14.0)
     busy = min(1.0, jobs * (0.85 + 0.4 * wander))
     return 100.0 * busy, min(0.98, 0.02 + 0.8 * jobs + 0.06 * wander)
 
@@ -124,27 +125,27 @@ def workers(profile: Profile, boot: Boot, at_s: float) -> Iterator[Figures]:
     jobs = load(profile.trains, at_s)
     for worker_id in range(profile.worker_count):
         is_network = worker_id == profile.worker_count - 1
-        yield _worker(profile, boot, worker_id, at_s, 0.0, jobs, is_network=is_network)
+        yield _worker(profile, worker_id, at_s, boot.start_s, jobs, is_network=is_network)
     for extra, born_s in enumerate(profile.worker_births_s):
         if uptime_s >= born_s:
             worker_id = profile.worker_count + extra
-            yield _worker(profile, boot, worker_id, at_s, born_s, jobs, is_network=False)
+            start_s = boot.start_s + born_s
+            yield _worker(profile, worker_id, at_s, start_s, jobs, is_network=False)
 
 
 def _worker(
     profile: Profile,
-    boot: Boot,
     worker_id: int,
     at_s: float,
-    born_s: float,
+    start_s: float,
     jobs: float,
     *,
     is_network: bool,
 ) -> Figures:
-    key = mixed(profile.key, 90, worker_id)
-    share = jobs * between(0.4, 1.0, key, 1)
+    key, share_of_jobs, own_per_s = _worker_traits(profile.key, worker_id)
+    share = jobs * share_of_jobs
     second = int(at_s)
-    queued = int(24.0 * share * share * noise(mixed(key, 2), at_s, 5.0))
+    queued = int(24.0 * share * share * noise(key + 2, at_s, 5.0))
     blocked = int(6.0 * share * unit(key, 3, second))
     busy = is_network or unit(key, 4, second) < 0.05 + 0.9 * share
     return {
@@ -157,20 +158,20 @@ def _worker(
         "num_periodic_tasks": 3 if worker_id == 0 else 2,
         "num_retry_tasks": 1 if blocked > 3 and unit(key, 6, second) < 0.2 else 0,
         "suspend_period_us": 25 if busy else 1_000_000 * (1 + mixed(key, 7, second // 5) % 5),
-        "num_tasks_processed": _tasks_processed(
-            profile, key, boot.start_s + born_s, at_s, is_network=is_network
+        "num_tasks_processed": 3
+        + int(
+            (at_s - start_s) * (_POLLING_PER_S if is_network else own_per_s)
+            + work_between(profile.trains, start_s, at_s) * share_of_jobs * _BUSY_TASKS_PER_S
         ),
         "load": 180.0 * queued * (0.5 + share),
     }
 
 
-def _tasks_processed(
-    profile: Profile, key: int, start_s: float, at_s: float, *, is_network: bool
-) -> int:
-    """A counter: the network worker's is mostly the runtime's own polling."""
-    work = work_between(profile.trains, start_s, at_s) * between(0.4, 1.0, key, 1)
-    own = _POLLING_PER_S if is_network else _IDLE_TASKS_PER_S * between(0.4, 3.0, key, 8)
-    return 3 + int((at_s - start_s) * own + work * _BUSY_TASKS_PER_S)
+@lru_cache(maxsize=16_384)
+def _worker_traits(node_key: int, worker_id: int) -> tuple[int, float, float]:
+    """A worker's key, its share of the jobs, and the tasks it runs without any, per second."""
+    key = mixed(node_key, 90, worker_id)
+    return key, between(0.4, 1.0, key, 1), _IDLE_TASKS_PER_S * between(0.4, 3.0, key, 8)
 
 
 # --- the CTE core -----------------------------------------------------------------------

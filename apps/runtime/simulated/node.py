@@ -29,6 +29,7 @@ from apps.runtime.simulated.bodies import (
 )
 from apps.runtime.simulated.boot import boot_make
 from apps.runtime.simulated.clock import Clock
+from apps.runtime.simulated.containers import pools_listed
 from apps.runtime.simulated.faults import Fault, FaultSetting, Value, fault_setting
 from apps.runtime.simulated.mutate import part_mutate, reply_mutate
 from apps.runtime.simulated.profile import Profile
@@ -123,7 +124,8 @@ class SimNode:
         uptime_s: float,
     ) -> None:
         boot = boot_make(profile.key, 0, clock, uptime_s=uptime_s)
-        self.life = Life(profile, generation, clock, boot, ring_length)
+        pools = pools_listed(profile, generation)
+        self.life = Life(pools, profile, generation, clock, boot, ring_length)
         self.condition = Condition.SERVING
         self.seen = Seen()
         self.held: list[tuple[bytes, bytes]] = []
