@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from django.contrib import admin
 from django.http import HttpRequest
 
@@ -13,7 +11,7 @@ from apps.audit.models import AuditEvent
 @admin.register(AuditEvent)
 class AuditEventAdmin(admin.ModelAdmin[AuditEvent]):
     date_hierarchy = "at"
-    list_display: ClassVar = (
+    list_display = (
         "number",
         "at",
         "action",
@@ -23,8 +21,8 @@ class AuditEventAdmin(admin.ModelAdmin[AuditEvent]):
         "target_name",
         "reason",
     )
-    list_filter: ClassVar = ("outcome", "action", "target_kind", ("at", admin.DateFieldListFilter))
-    search_fields: ClassVar = (
+    list_filter = ("outcome", "action", "target_kind", ("at", admin.DateFieldListFilter))
+    search_fields = (
         "actor_name",
         "action",
         "target_name",
@@ -34,7 +32,7 @@ class AuditEventAdmin(admin.ModelAdmin[AuditEvent]):
         "=request_id",
         "=job_id",
     )
-    ordering: ClassVar = ("-number",)
+    ordering = ("-number",)
     list_per_page = 50
     show_full_result_count = False
 

@@ -26,7 +26,7 @@ class AuditFilter:
 
 
 def audit_events(wanted: AuditFilter) -> QuerySet[AuditEvent]:
-    """Newest first. `action` also takes the first part of a dotted word: ``job`` for all of jobs."""
+    """Newest first. `action` also takes the first part of a dotted word (``job``: all of jobs)."""
     chosen = Q()
     if wanted.actor:
         chosen &= Q(actor_name__icontains=wanted.actor)
