@@ -1,0 +1,108 @@
+"""Write what a round brought: in bulk, within the transaction of the caller."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+from apps.collector.answers import Harvest, Identity
+from apps.nodes.models import LatestFigures, Node, SampleChunk
+from apps.runtime.client import RuntimeClient
+from apps.runtime.types import Connection, Target
+
+SIMULATED_KEY = "simulated"
+"""A simulated runtime marks its samples with this; a real one never does."""
+
+BATCH = 500
+
+_GOOD = (
+    "figures",
+    "sampled_at",
+    "received_at",
+    "answered_at",
+    "latency_s",
+    "clock_skew_s",
+    "boot",
+    "error_code",
+    "error_message",
+    "error_at",
+)
+_QUIET = ("answered_at", "latency_s", "error_code", "error_message", "error_at")
+_FAILED = ("error_code", "error_message", "error_at")
+
+
+def harvest_store(harvest: Harvest) -> None:
+    """Figures and samples. A failure keeps the last good figures, and says why none are newer."""
+    _upsert(harvest.good.values(), _GOOD)
+    _upsert(harvest.quiet.values(), _QUIET)
+    _upsert(harvest.failed.values(), _FAILED)
+    SampleChunk.objects.bulk_create(harvest.chunks, batch_size=BATCH)
+
+
+def _upsert(rows: Iterable[LatestFigures], update_fields: tuple[str, ...]) -> None:
+    LatestFigures.objects.bulk_create(
+        list(rows),
+        batch_size=BATCH,
+        update_conflicts=True,
+        unique_fields=["node", "kind"],
+        update_fields=update_fields,
+    )
+
+
+def identities_store(
+    nodes: Mapping[int, Node],
+    identities: Mapping[int, Identity],
+    *,
+    client: RuntimeClient,
+    targets: Mapping[int, Target],
+) -> None:
+    """Who each node says it is; rows are written only where something changed.
+
+    `nodes` are as read at the round's start; one update per changed node, which is all of
+    them once and hardly any after that.
+    """
+    for node_pk, identity in identities.items():
+        node = nodes[node_pk]
+        told = _told(node, identity, client.connection(targets[node_pk]))
+        changes = {name: value for name, value in told.items() if getattr(node, name) != value}
+        if changes:
+            Node.objects.filter(pk=node_pk, retired_at=None).update(**changes)
+
+
+def _told(node: Node, identity: Identity, connection: Connection) -> dict[str, Any]:
+    told: dict[str, Any] = {
+        "first_seen_at": node.first_seen_at or identity.answered_at,
+        "boot": identity.boot,
+        "wire_generation": connection.generation.value if connection.generation else "",
+        "server_pid": connection.server_pid,
+        "dialback_address": connection.dialback_address or "",
+        "dialback_pairs_spent": connection.dialback_pairs_spent,
+    }
+    if identity.boot != node.boot:
+        told["booted_at"] = identity.answered_at
+    sample = identity.sample
+    if sample is not None:
+        told |= {
+            "hostname": sample.hostname,
+            "ip_address": sample.ip_address[:64],
+            "is_leader": sample.is_leader,
+            "is_simulated": sample.extra.get(SIMULATED_KEY) is True,
+        }
+    return told
+
+
+def samples_prune(*, before: datetime, batch: int = 2000, at_most: int = 100_000) -> int:
+    """Delete samples older than `before`, a few at a time so that no writer waits long."""
+    deleted = 0
+    while deleted < at_most:
+        keys = list(
+            SampleChunk.objects.filter(last_at__lt=before)
+            .order_by("last_at")
+            .values_list("pk", flat=True)[:batch]
+        )
+        if not keys:
+            break
+        SampleChunk.objects.filter(pk__in=keys).delete()
+        deleted += len(keys)
+    return deleted
