@@ -15,6 +15,7 @@ from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
 
 from apps.accounts.models import ApiToken, User
+from apps.accounts.statements import tokens_by_key
 from apps.common.client_address import client_address
 from apps.common.time import utc_now
 
@@ -49,9 +50,7 @@ class ApiTokenAuthentication(BaseAuthentication):
 def token_check(secret: str, *, at: datetime) -> ApiToken:
     """The token, with its user. Raises AuthenticationFailed (401)."""
     digest = hash_token(secret)
-    rows = ApiToken.objects.select_related("user").filter(
-        token_key=secret[: CONSTANTS.TOKEN_KEY_LENGTH]
-    )
+    rows = tokens_by_key(secret[: CONSTANTS.TOKEN_KEY_LENGTH])
     token: ApiToken | None = next((row for row in rows if compare_digest(row.digest, digest)), None)
     if token is None:
         raise AuthenticationFailed("The token is not valid.", code="bad_token")

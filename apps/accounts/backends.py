@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from django.contrib.auth.backends import ModelBackend
 from django.contrib.auth.models import Permission
-from django.db.models import Q
 
 from apps.accounts.models import User
+from apps.accounts.statements import Row, permission_rows, user_by_pk
 
 CACHE_ATTRIBUTE = "_portal_permissions"
 
@@ -19,6 +20,11 @@ class PortalBackend(ModelBackend):
     def user_can_authenticate(self, user: Any) -> bool:
         """A service account has tokens only."""
         return super().user_can_authenticate(user) and not user.is_service
+
+    def get_user(self, user_id: Any) -> User | None:
+        """Whose session this is; ``None`` when the account was made inactive since."""
+        user = user_by_pk(user_id)
+        return user if user is not None and self.user_can_authenticate(user) else None
 
     def get_all_permissions(self, user_obj: Any, obj: Any = None) -> set[str]:
         if not user_obj.is_active or user_obj.is_anonymous or obj is not None:
@@ -33,10 +39,9 @@ class PortalBackend(ModelBackend):
 
 def permissions_of(user: User) -> set[str]:
     """Full names such as ``accounts.view_live``. One query."""
-    rows = Permission.objects.order_by()
-    if not user.is_superuser:
-        rows = rows.filter(Q(user=user) | Q(group__user=user)).distinct()
-    return {
-        f"{app_label}.{codename}"
-        for app_label, codename in rows.values_list("content_type__app_label", "codename")
-    }
+    rows: Iterable[Row] = (
+        Permission.objects.values_list("content_type__app_label", "codename")
+        if user.is_superuser
+        else permission_rows(user.pk)
+    )
+    return {f"{app_label}.{codename}" for app_label, codename in rows}
