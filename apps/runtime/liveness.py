@@ -50,7 +50,8 @@ class LivenessPolicy:
     stale_after_s: float = 60.0
     """Nothing observed for longer than this is no knowledge. Keep it at several intervals."""
     probe_after_s: float = 0.5
-    """A node that owes an answer for this long gets a bare TCP connect."""
+    """A node that owes an answer for this long gets a bare TCP connect; one whose question
+    has failed gets it at once."""
     probe_every_s: float = 1.5
     probe_cap_s: float = 20.0
 
@@ -144,7 +145,9 @@ def probe_due(evidence: Evidence, *, at: datetime, policy: LivenessPolicy = DEFA
     accept, it is probed less and less, so that the portal does not fill that queue.
     """
     owed = owed_since(evidence)
-    if owed is None or _seconds(owed, at) < policy.probe_after_s:
+    if owed is None:
+        return False
+    if not evidence.unanswered and _seconds(owed, at) < policy.probe_after_s:
         return False
     if evidence.probed_at is None:
         return True

@@ -7,7 +7,7 @@ import selectors
 import socket
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from typing import Any
@@ -17,9 +17,14 @@ from apps.runtime.types import Reachability, Target
 DEFAULT_TIMEOUT_S = 0.5
 NAME_TTL_S = 60.0
 NAME_THREADS = 16
+MAX_PORT = 65_535
 
 _OUT_OF_SOCKETS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL)
 _UNDER_WAY = (errno.EINPROGRESS, errno.EALREADY, errno.EWOULDBLOCK)
+
+
+class _OutOfSocketsError(Exception):
+    """The portal itself can't open another socket."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,40 +43,65 @@ def probe_many(
     not be tried, because the portal itself is out of sockets, is left out. Never raises
     for what the network does.
     """
-    until = time.monotonic() + timeout_s
-    wanted = list(dict.fromkeys(targets))
-    addresses = _names.resolve({target.host for target in wanted}, until)
+    began = time.monotonic()
+    wanted = dict.fromkeys(targets)
     found: dict[Target, Reachability] = {}
-    with selectors.DefaultSelector() as selector:
+    try:
+        opened = selectors.DefaultSelector()
+    except OSError:
+        # It takes a descriptor itself: out of sockets before the first connect.
+        return found
+    with opened as selector:
         try:
-            for target in wanted:
-                address = addresses.get(target.host)
-                if address is None:
-                    found[target] = Reachability.UNREACHABLE
-                    continue
-                at_once = _connect(selector, target, address)
-                if at_once is not None:
-                    found[target] = at_once
-        except OSError as error:
-            if error.errno not in _OUT_OF_SOCKETS:
-                raise
-        _gather(selector, found, until)
+            literal = {target for target in wanted if _numeric(target.host) is not None}
+            _begin(selector, literal, found, began)
+            # Names come second and get half the time: a slow name server delays no other node.
+            _begin(selector, wanted.keys() - literal, found, began + timeout_s / 2)
+        except _OutOfSocketsError:
+            # What was begun still counts.
+            pass
+        finally:
+            _gather(selector, found, began + timeout_s)
     return found
+
+
+def _begin(
+    selector: selectors.BaseSelector,
+    targets: Collection[Target],
+    found: dict[Target, Reachability],
+    names_until: float,
+) -> None:
+    """Begin a connect to each target; what is known at once goes into ``found``."""
+    addresses = _names.resolve({target.host for target in targets}, names_until)
+    for target in targets:
+        address = addresses.get(target.host)
+        if address is None or not 0 < target.client_port <= MAX_PORT:
+            found[target] = Reachability.UNREACHABLE
+            continue
+        at_once = _connect(selector, target, address)
+        if at_once is not None:
+            found[target] = at_once
 
 
 def _connect(
     selector: selectors.BaseSelector, target: Target, address: _Address
 ) -> Reachability | None:
     """Begin one connect. The result when there is one at once, else ``None``."""
-    sock = socket.socket(address.family, socket.SOCK_STREAM)
-    sock.setblocking(False)
-    code = sock.connect_ex(_with_port(address, target.client_port))
-    if code in _UNDER_WAY:
+    sock: socket.socket | None = None
+    try:
+        sock = socket.socket(address.family, socket.SOCK_STREAM)
+        sock.setblocking(False)
+        code = sock.connect_ex(_with_port(address, target.client_port))
+    except OSError as error:
+        # No IPv6 on this machine, an unknown scope.
+        code = error.errno or errno.EHOSTUNREACH
+    if sock is not None and code in _UNDER_WAY:
         selector.register(sock, selectors.EVENT_WRITE, target)
         return None
-    sock.close()
+    if sock is not None:
+        sock.close()
     if code in _OUT_OF_SOCKETS:
-        raise OSError(code, "out of sockets")
+        raise _OutOfSocketsError
     return _meaning(code)
 
 

@@ -251,6 +251,10 @@ class Scatter:
         except RuntimeFailure as failure:
             self._settle(question, None, failure)
             return
+        except ValueError as error:
+            # A port or query that can't be sent is this node's trouble, not the round's.
+            self._settle(question, None, _client_fault(question, error))
+            return
         future.add_done_callback(lambda done: self._settle(question, *_result(done, question)))
 
     def _settle(
@@ -325,14 +329,18 @@ def _result(
         return done.result(), None
     if isinstance(error, RuntimeFailure):
         return None, error
-    # A client's own mistake must not end the round of all other nodes.
+    return None, _client_fault(question, error)
+
+
+def _client_fault(question: _Question, error: BaseException) -> RuntimeFailure:
+    """A client's own mistake as a failure, so that it does not end the round of all others."""
     failure = RuntimeFailure(
         f"{question.ask.target}, {question.ask.query}: the client failed "
         f"with {type(error).__name__}: {error}",
-        remedy="This is a fault of the portal: report it with its log.",
+        remedy="Check that node's address in the host file; else report this with the log.",
     )
     failure.__cause__ = error
-    return None, failure
+    return failure
 
 
 def _timed_out(question: _Question) -> RuntimeTimedOut:

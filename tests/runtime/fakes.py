@@ -68,7 +68,7 @@ class FakeClient:
     def __init__(self) -> None:
         self.behaviours: dict[int, Behaviour] = {}
         self.asked: list[Question] = []
-        self.raises: RuntimeFailure | None = None
+        self.raises: RuntimeFailure | ValueError | None = None
 
     def monitor_submit(
         self,

@@ -17,7 +17,7 @@ from apps.runtime.errors import (
 )
 from apps.runtime.scatter import Ask, Outcome, Round, Scatter
 from apps.runtime.types import Target
-from tests.runtime.fakes import Clock, FakeClient, failing, silent
+from tests.runtime.fakes import Clock, FakeClient, Question, failing, silent
 
 NODES = [Target(node_id, "127.0.0.1", 9413 + 10 * node_id) for node_id in range(4)]
 
@@ -88,7 +88,10 @@ def test_a_fault_of_the_client_itself_stays_with_its_node(bench: Bench) -> None:
 
 
 def test_a_cancelled_question_is_a_closed_client(bench: Bench) -> None:
-    bench.client.behaviours[1] = lambda question: question.future.cancel()
+    def cancel(question: Question) -> None:
+        question.future.cancel()
+
+    bench.client.behaviours[1] = cancel
     (outcome,) = bench.round().failures
     assert isinstance(outcome.failure, ClientClosed)
 
@@ -99,6 +102,14 @@ def test_a_client_that_refuses_to_send_is_an_outcome(bench: Bench) -> None:
     assert len(done.failures) == 4
     assert all(isinstance(outcome.failure, ClientClosed) for outcome in done.failures)
     assert bench.scatter.breaker.state(NODES[0]) is BreakerState.CLOSED
+
+
+def test_an_address_that_cannot_be_used_is_an_outcome(bench: Bench) -> None:
+    bench.client.raises = ValueError("client port 70000 is no port")
+    done = bench.round()
+    assert len(done.failures) == 4
+    assert "70000" in str(done.failures[0].failure)
+    assert not done.pending
 
 
 def test_a_late_answer_is_an_answer_of_the_next_round(bench: Bench) -> None:
