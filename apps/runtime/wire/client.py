@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import threading
 import weakref
 from concurrent.futures import Future
@@ -13,6 +12,7 @@ from apps.runtime.client import DEFAULT_DEADLINE_S, ClientOptions, PairsObserver
 from apps.runtime.decode import HOST_INFO
 from apps.runtime.errors import ClientClosed, RuntimeTimedOut
 from apps.runtime.queries import host_info_read
+from apps.runtime.reach import probe_many
 from apps.runtime.types import Answer, Connection, HostInfo, Reachability, Route, Target
 from apps.runtime.wire.addresses import dialback_host_check
 from apps.runtime.wire.calls import Call
@@ -95,14 +95,8 @@ class WireClient:
         return host_info_read(self, target, deadline_s=deadline_s)
 
     def reachability(self, target: Target, *, deadline_s: float = 1.0) -> Reachability:
-        address = (target.host, target.client_port)
-        try:
-            socket.create_connection(address, timeout=deadline_s).close()
-        except ConnectionRefusedError:
-            return Reachability.REFUSED
-        except (OSError, UnicodeError):
-            return Reachability.UNREACHABLE
-        return Reachability.ACCEPTS
+        found = probe_many([target], timeout_s=deadline_s)
+        return found.get(target, Reachability.UNREACHABLE)
 
     def connection(self, target: Target) -> Connection:
         return self._hub.connection(target)
