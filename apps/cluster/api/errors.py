@@ -8,6 +8,17 @@ from apps.cluster.selectors import ConfigView
 from apps.common.errors import PortalError
 
 MISSING_REMEDY = "Set CLIO_SERVER_CONF to the configuration file, or write ~/.clio/clio.yaml."
+BROKEN_CODES = frozenset(
+    {
+        "malformed_yaml",
+        "not_a_mapping",
+        "not_text",
+        "file_too_large",
+        "file_unreadable",
+        "bad_value",
+    }
+)
+"""The file is there. Other codes speak of the host list, or of a file that is not there."""
 BROKEN_REMEDY = "Correct the file; the portal reads it again by itself."
 
 
@@ -48,15 +59,15 @@ class ConfigBroken(PortalError):
 def config_error(view: ConfigView) -> PortalError:
     """Why there is no configuration to show."""
     error = view.error
-    if error is None:
-        where = ", ".join(view.searched)
-        message = (
-            f"There is no configuration file; looked for {where}."
-            if where
-            else ("The portal has not looked for a configuration file yet.")
-        )
-        return ConfigMissing(message, view.searched, MISSING_REMEDY)
-    if "missing" in error["code"] or "not_found" in error["code"]:
+    if error is not None and error["code"] in BROKEN_CODES:
+        return ConfigBroken(error, view.searched)
+    if error is not None and error["code"] == "named_file_missing":
         remedy = error.get("remedy") or MISSING_REMEDY
         return ConfigMissing(str(error["message"]), view.searched, remedy)
-    return ConfigBroken(error, view.searched)
+    where = ", ".join(view.searched)
+    message = (
+        f"There is no configuration file; looked for {where}."
+        if where
+        else "The portal has not looked for a configuration file yet."
+    )
+    return ConfigMissing(message, view.searched, MISSING_REMEDY)

@@ -74,8 +74,17 @@ class ConfigMissingSerializer(ErrorSerializer):
 
 
 class ConfigBrokenSerializer(ErrorSerializer):
-    """The file can't be read, and there is no earlier good version."""
+    """The file can't be used, and there is no earlier good version; or nothing was read yet."""
 
-    path = serializers.CharField(allow_null=True, help_text="The file's path.")
-    line = serializers.IntegerField(allow_null=True, help_text="Line of the error, from 1.")
-    column = serializers.IntegerField(allow_null=True, help_text="Column of the error, from 1.")
+    path = serializers.CharField(allow_null=True, required=False, help_text="The file's path.")
+    line = serializers.IntegerField(
+        allow_null=True, required=False, help_text="Line of the error, from 1."
+    )
+    column = serializers.IntegerField(
+        allow_null=True, required=False, help_text="Column of the error, from 1."
+    )
+    searched = serializers.ListField(
+        child=serializers.CharField(),
+        required=False,
+        help_text="Where a file was looked for, in order.",
+    )

@@ -8,6 +8,6 @@ from apps.cluster.api import views
 from apps.cluster.api.routes import get_routes
 
 urlpatterns = [
-    path("", views.ApiRootViewSet.as_view({"get": "list"}), name="api-root"),
-    *get_routes("config", views.ConfigViewSet, "list", "api-config"),
+    path("", views.ApiRootViewSet.as_view({"get": "retrieve"}), name="api-root"),
+    *get_routes("config", views.ConfigViewSet, "retrieve", "api-config"),
 ]

@@ -29,7 +29,7 @@ class ApiRootViewSet(LiveViewSet):
     """The routes that there are."""
 
     @extend_schema(exclude=True)
-    def list(self, request: Request) -> Response:
+    def retrieve(self, request: Request) -> Response:
         cluster = {name.removeprefix("api-"): reverse(name) for name in ROUTES}
         node = {
             name.removeprefix("api-"): reverse(name, kwargs={"node_id": "0"})
@@ -52,7 +52,7 @@ class ConfigViewSet(LiveViewSet):
             unreachable=shapes.ConfigBrokenSerializer,
         ),
     )
-    def list(self, request: Request) -> HttpResponse:
+    def retrieve(self, request: Request) -> HttpResponse:
         view = config_view(cluster_current())
         if view.config is None:
             raise config_error(view)

@@ -8,7 +8,6 @@ from datetime import datetime
 from typing import Any
 
 from apps.cluster.api.live import LiveBody, iso, live_body
-from apps.cluster.models import Cluster
 from apps.cluster.selectors import cluster_current
 from apps.nodes.api.errors import BadParameter, figures_error, node_error
 from apps.nodes.cache import topology_cached
@@ -31,11 +30,11 @@ class NodeFigures:
     latest: Latest
 
 
-def node_id_parse(text: str) -> int:
-    """The id in a path. Raises NodeUnknown (404): what is no id names no node."""
+def node_row_find(text: str, *, at: datetime) -> NodeRow:
+    """The node that a path names. Raises NodeUnknown (404): what is no id names no node."""
     if not NODE_ID.fullmatch(text):
         raise NodeUnknown(repr(text[:40]))
-    return int(text)
+    return node_row_get(int(text), at=at)
 
 
 def min_event_id_parse(text: str | None) -> int:
@@ -55,16 +54,13 @@ def node_row_get(node_id: int, *, at: datetime) -> NodeRow:
     raise NodeUnknown(node_id)
 
 
-def node_figures(
-    node_id: int, kind: FigureKind, *, at: datetime, cluster: Cluster | None = None
-) -> NodeFigures:
+def node_figures(row: NodeRow, kind: FigureKind, *, at: datetime) -> NodeFigures:
     """The node's newest figures of `kind`.
 
-    Raises NodeUnknown (404); NodeUnreachable (503) when its runtime can't be reached
-    or never told these figures, with the time of the last ones known.
+    Raises NodeUnknown (404) when it has just left the host list; NodeUnreachable (503) when
+    its runtime can't be reached or never told these figures, with the last ones' time.
     """
-    row = node_row_get(node_id, at=at)
-    node = node_get(cluster or cluster_current(), node_id=node_id)
+    node = node_get(cluster_current(), node_id=row.node_id)
     newest = latest(node, kind, at=at)
     if not row.alive:
         raise node_error(row, newest)

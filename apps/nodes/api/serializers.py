@@ -64,7 +64,7 @@ class NodeSerializer(serializers.Serializer[object]):
     sampled_at = serializers.DateTimeField(allow_null=True, help_text="The figures' own time: UTC.")
     age_s = number("Seconds since `sampled_at`.")
     stale = serializers.BooleanField(help_text="Are the figures older than they should be?")
-    maintenance = serializers.JSONField(
+    maintenance = serializers.DictField(
         allow_null=True, help_text="`null`: it is in service. Else why, since when and by whom."
     )
     is_simulated = serializers.BooleanField(help_text="Is it no real runtime but a simulated one?")
@@ -211,19 +211,10 @@ class SystemStatsSerializer(NodeFiguresSerializer):
 
 
 class NodeErrorSerializer(ErrorSerializer):
-    """The node's runtime can't be reached, or has not told these figures yet."""
+    """The node, or the whole cluster, can't be reached, or has not told these figures yet.
 
-    node_id = integer("The node.")
-    state = serializers.ChoiceField(choices=STATES, help_text="The node's state.")
-    state_since = serializers.DateTimeField(allow_null=True, help_text="Since when: UTC.")
-    sampled_at = serializers.DateTimeField(
-        allow_null=True, help_text="Time of the last figures known: UTC."
-    )
-    age_s = number("Seconds since then.")
-
-
-class WorkersErrorSerializer(ErrorSerializer):
-    """The cluster, or the node that was meant, can't be reached; with the last figures' time."""
+    With the time of the last figures known.
+    """
 
     node_id = serializers.IntegerField(required=False, help_text="The node, when it is one.")
     state = serializers.ChoiceField(choices=STATES, required=False, help_text="That node's state.")

@@ -6,9 +6,9 @@ from apps.cluster.api.routes import get_routes
 from apps.nodes.api import views
 
 urlpatterns = [
-    *get_routes("topology", views.TopologyViewSet, "list", "api-topology"),
-    *get_routes("system", views.SystemViewSet, "list", "api-system"),
-    *get_routes("workers", views.WorkersViewSet, "list", "api-workers"),
+    *get_routes("topology", views.TopologyViewSet, "retrieve", "api-topology"),
+    *get_routes("system", views.SystemViewSet, "retrieve", "api-system"),
+    *get_routes("workers", views.WorkersViewSet, "retrieve", "api-workers"),
     *get_routes(
         "node/<str:node_id>/workers", views.NodeWorkersViewSet, "retrieve", "api-node-workers"
     ),

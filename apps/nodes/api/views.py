@@ -6,7 +6,6 @@ from datetime import datetime
 from typing import Any
 
 from django.http import HttpResponse
-from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 
@@ -18,10 +17,11 @@ from apps.common.time import utc_now
 from apps.nodes.api import serializers as shapes
 from apps.nodes.api.errors import ClusterUnreachable, cluster_error, cluster_reached
 from apps.nodes.api.figures import (
+    MAX_EVENT_ID,
     min_event_id_parse,
     node_figures,
     node_figures_body,
-    node_id_parse,
+    node_row_find,
 )
 from apps.nodes.api.topology_page import topology_page
 from apps.nodes.api.workers import node_workers_body, workers_body
@@ -32,18 +32,18 @@ from apps.nodes.selectors import system_entries, workers_total
 
 NODE_ID = OpenApiParameter(
     "node_id",
-    OpenApiTypes.INT,
+    {"type": "integer", "minimum": 0, "maximum": 999_999_999},
     OpenApiParameter.PATH,
     description="The node's line in the host list, from 0.",
 )
 MIN_EVENT_ID = OpenApiParameter(
     "min_event_id",
-    OpenApiTypes.INT64,
-    description="Only samples with this event id or a later one; default 0: all that are kept.",
+    {"type": "integer", "minimum": 0, "maximum": MAX_EVENT_ID, "default": 0},
+    description="Only samples with this event id or a later one; default: all that are kept.",
 )
 NODE = OpenApiParameter(
     "node",
-    OpenApiTypes.STR,
+    {"type": "string", "pattern": "^(all|[0-9]{1,9})?$"},
     description=(
         "`all`, or a node's id. Left out: the node whose runtime the portal's own machine "
         "runs, else the leader."
@@ -59,7 +59,7 @@ class TopologyViewSet(LiveViewSet):
         summary="All nodes with their state and system figures",
         responses=answers(shapes.TopologySerializer, unreachable=shapes.TopologyErrorSerializer),
     )
-    def list(self, request: Request) -> HttpResponse:
+    def retrieve(self, request: Request) -> HttpResponse:
         return live_response(request, _topology(at=utc_now()))
 
 
@@ -71,7 +71,7 @@ class SystemViewSet(LiveViewSet):
         summary="Sums over the workers of all nodes",
         responses=answers(shapes.SystemSerializer, unreachable=shapes.SystemErrorSerializer),
     )
-    def list(self, request: Request) -> HttpResponse:
+    def retrieve(self, request: Request) -> HttpResponse:
         return live_response(request, _system(at=utc_now()))
 
 
@@ -84,12 +84,12 @@ class WorkersViewSet(LiveViewSet):
         parameters=[NODE],
         responses=answers(
             shapes.FleetWorkersSerializer,
-            unreachable=shapes.WorkersErrorSerializer,
+            unreachable=shapes.NodeErrorSerializer,
             bad=True,
             node=True,
         ),
     )
-    def list(self, request: Request) -> HttpResponse:
+    def retrieve(self, request: Request) -> HttpResponse:
         asked = request.query_params.get("node", "")
         return live_response(request, workers_body(asked, at=utc_now()))
 
@@ -106,7 +106,7 @@ class NodeWorkersViewSet(LiveViewSet):
         ),
     )
     def retrieve(self, request: Request, node_id: str) -> HttpResponse:
-        return live_response(request, node_workers_body(node_id_parse(node_id), at=utc_now()))
+        return live_response(request, node_workers_body(node_id, at=utc_now()))
 
 
 class NodeSystemStatsViewSet(LiveViewSet):
@@ -125,7 +125,7 @@ class NodeSystemStatsViewSet(LiveViewSet):
     )
     def retrieve(self, request: Request, node_id: str) -> HttpResponse:
         asked = min_event_id_parse(request.query_params.get("min_event_id"))
-        body = _system_stats(node_id_parse(node_id), asked, at=utc_now())
+        body = _system_stats(node_id, asked, at=utc_now())
         return live_response(request, body)
 
 
@@ -177,8 +177,8 @@ def _counted(topology: Topology | None) -> dict[str, Any]:
     }
 
 
-def _system_stats(node_id: int, min_event_id: int, *, at: datetime) -> LiveBody:
-    found = node_figures(node_id, FigureKind.SYSTEM, at=at)
+def _system_stats(node_id: str, min_event_id: int, *, at: datetime) -> LiveBody:
+    found = node_figures(node_row_find(node_id, at=at), FigureKind.SYSTEM, at=at)
     entries = system_entries(found.node, min_event_id=min_event_id)
     newest = found.latest
     of_this_boot = newest.boot == found.node.boot

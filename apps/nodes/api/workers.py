@@ -9,10 +9,16 @@ from typing import Any
 from apps.cluster.api.live import LiveBody, live_body
 from apps.cluster.selectors import cluster_current
 from apps.nodes.api.errors import BadParameter, cluster_error, cluster_reached
-from apps.nodes.api.figures import NODE_ID, node_figures, node_figures_body
+from apps.nodes.api.figures import (
+    NODE_ID,
+    node_figures,
+    node_figures_body,
+    node_row_find,
+)
 from apps.nodes.api.local_node import local_node
 from apps.nodes.cache import topology_cached
 from apps.nodes.models import FigureKind
+from apps.nodes.rows import NodeRow
 from apps.nodes.selectors import latest_all
 
 Worker = Mapping[str, Any]
@@ -23,30 +29,34 @@ def workers_body(asked: str, *, at: datetime) -> LiveBody:
 
     Raises BadParameter (400), NodeUnknown (404), ClusterUnreachable or NodeUnreachable (503).
     """
+    if asked not in ("", "all"):
+        if not NODE_ID.fullmatch(asked):
+            raise BadParameter("node", asked, wanted="all or a node's id")
+        return node_workers_body(asked, at=at)
     topology = topology_cached(at=at)
-    if asked not in ("", "all") and not NODE_ID.fullmatch(asked):
-        raise BadParameter("node", asked, wanted="all or a node's id")
-    if asked and asked != "all":
-        return node_workers_body(int(asked), at=at)
     if not cluster_reached(topology):
         raise cluster_error(topology)
     if asked == "all":
-        return _all_workers_body(at=at)
+        return _all_workers_body(topology.nodes, at=at)
     local = local_node(topology.nodes)
     if local is None:
         raise cluster_error(topology)
-    return node_workers_body(local.node_id, at=at)
+    return _workers_of(local, at=at)
 
 
-def node_workers_body(node_id: int, *, at: datetime) -> LiveBody:
+def node_workers_body(node_id: str, *, at: datetime) -> LiveBody:
     """Raises NodeUnknown (404), NodeUnreachable (503)."""
-    found = node_figures(node_id, FigureKind.WORKERS, at=at)
-    workers = [{"node_id": node_id, **worker} for worker in found.latest.figures]
+    return _workers_of(node_row_find(node_id, at=at), at=at)
+
+
+def _workers_of(row: NodeRow, *, at: datetime) -> LiveBody:
+    found = node_figures(row, FigureKind.WORKERS, at=at)
+    workers = [{"node_id": row.node_id, **worker} for worker in found.latest.figures]
     return node_figures_body(found, {"workers": workers, "summary": summary(workers)})
 
 
-def _all_workers_body(*, at: datetime) -> LiveBody:
-    up = {row.node_id for row in topology_cached(at=at).nodes if row.alive}
+def _all_workers_body(rows: Sequence[NodeRow], *, at: datetime) -> LiveBody:
+    up = {row.node_id for row in rows if row.alive}
     known = {
         node_id: newest
         for node_id, newest in latest_all(cluster_current(), FigureKind.WORKERS, at=at).items()
@@ -57,14 +67,13 @@ def _all_workers_body(*, at: datetime) -> LiveBody:
         for node_id, newest in known.items()
         for worker in newest.figures
     ]
-    nodes = [row.node_id for row in topology_cached(at=at).nodes]
     return live_body(
         {
             "workers": workers,
             "summary": summary(workers),
             "node_id": None,
             "stale": any(newest.stale for newest in known.values()),
-            "nodes_missing": [node_id for node_id in nodes if node_id not in known],
+            "nodes_missing": [row.node_id for row in rows if row.node_id not in known],
         },
         sampled_at=min((new.sampled_at for new in known.values() if new.sampled_at), default=None),
         age_s=max((new.age_s for new in known.values() if new.age_s is not None), default=None),

@@ -6,7 +6,7 @@ from apps.cluster.api.routes import get_routes
 from apps.pools.api import views
 
 urlpatterns = [
-    *get_routes("pools", views.PoolsViewSet, "list", "api-pools"),
+    *get_routes("pools", views.PoolsViewSet, "retrieve", "api-pools"),
     *get_routes(
         "node/<str:node_id>/bdev_stats",
         views.NodeBlockDevicesViewSet,

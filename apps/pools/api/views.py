@@ -14,7 +14,7 @@ from apps.cluster.api.schema import answers
 from apps.cluster.api.serializers import ConfigBrokenSerializer, ConfigMissingSerializer
 from apps.cluster.selectors import cluster_current
 from apps.common.time import utc_now
-from apps.nodes.api.figures import node_figures, node_figures_body, node_id_parse
+from apps.nodes.api.figures import node_figures, node_figures_body, node_row_find
 from apps.nodes.api.serializers import NodeErrorSerializer
 from apps.nodes.api.views import NODE_ID
 from apps.nodes.models import FigureKind
@@ -34,7 +34,7 @@ class PoolsViewSet(LiveViewSet):
             unreachable=ConfigBrokenSerializer,
         ),
     )
-    def list(self, request: Request) -> HttpResponse:
+    def retrieve(self, request: Request) -> HttpResponse:
         view = pools_view(cluster_current(), at=utc_now())
         if view.config.config is None:
             raise config_error(view.config)
@@ -61,7 +61,8 @@ class NodeBlockDevicesViewSet(LiveViewSet):
         responses=answers(shapes.DevicesSerializer, unreachable=NodeErrorSerializer, node=True),
     )
     def retrieve(self, request: Request, node_id: str) -> HttpResponse:
-        found = node_figures(node_id_parse(node_id), FigureKind.BLOCK_DEVICES, at=utc_now())
+        at = utc_now()
+        found = node_figures(node_row_find(node_id, at=at), FigureKind.BLOCK_DEVICES, at=at)
         fields = {"devices": found.latest.figures}
         return live_response(request, node_figures_body(found, fields))
 
@@ -76,7 +77,8 @@ class NodeContainersViewSet(LiveViewSet):
         responses=answers(shapes.ContainersSerializer, unreachable=NodeErrorSerializer, node=True),
     )
     def retrieve(self, request: Request, node_id: str) -> HttpResponse:
-        found = node_figures(node_id_parse(node_id), FigureKind.CONTAINERS, at=utc_now())
+        at = utc_now()
+        found = node_figures(node_row_find(node_id, at=at), FigureKind.CONTAINERS, at=at)
         fields = {"containers": found.latest.figures}
         return live_response(request, node_figures_body(found, fields))
 
