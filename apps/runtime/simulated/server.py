@@ -286,7 +286,11 @@ class SimulatedCluster:
     # --- for `NodeHandle`, on the serving thread --------------------------------------------
 
     def node_change(self, node_id: int, change: Callable[[SimNode], None]) -> None:
-        """Change a node, then let its port and its held requests follow."""
+        """Change a node, then let its port and its held requests follow.
+
+        Returns when the port is what the change asks for: a port that was just
+        closed can be had again only a moment later.
+        """
 
         def work() -> None:
             node = self._nodes[node_id]
@@ -301,6 +305,14 @@ class SimulatedCluster:
                 self._drain(node_id)
 
         self.call(work)
+        if self._listeners and threading.current_thread() is not self._thread:
+            self._door_await(node_id)
+
+    def _door_await(self, node_id: int) -> None:
+        until = time.monotonic() + _REBIND_FOR_S
+        node, listener = self._nodes[node_id], self._listeners[node_id]
+        while listener.door is not self._door_wanted(node) and time.monotonic() < until:
+            time.sleep(_REBIND_AFTER_S / 5)
 
     def node_restart(self, node_id: int, down_s: float) -> None:
         def down() -> None:
