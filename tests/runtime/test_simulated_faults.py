@@ -309,6 +309,10 @@ def test_faults_refuse_parameters_that_they_do_not_have(sim: SimulatedCluster) -
         sim.node(0).fault(Fault.SLOW, seconds="soon")
     with pytest.raises(ValueError, match="one of count"):
         sim.node(0).fault(Fault.LENGTH_LIE, kind="colour")
+    with pytest.raises(ValueError, match="size_bytes of fault huge must be within"):
+        sim.node(0).fault(Fault.HUGE, size_bytes=2**40)
+    with pytest.raises(ValueError, match="seconds of fault clock_skew must be within"):
+        sim.node(0).fault(Fault.CLOCK_SKEW, seconds=float("nan"))
     with pytest.raises(IndexError, match=r"there are 0\.\.2"):
         sim.node(3)
 

@@ -73,6 +73,8 @@ _CHOICES: dict[Fault, tuple[str, ...]] = {
     Fault.LENGTH_LIE: LIES,
     Fault.HOSTILE_NAMES: HOSTILE,
 }
+_LIMIT = 10**9
+_LIMITS = {"size_bytes": 2**30, "copies": 1_000, "code": 2**32 - 1}
 _WHOLE_NODE = (Fault.HUNG, Fault.FROZEN, Fault.SILENT, Fault.REFUSES)
 
 
@@ -105,9 +107,14 @@ def fault_setting(fault: Fault, given: Mapping[str, Value]) -> FaultSetting:
             raise ValueError(f"fault {fault} has no parameter {name!r}; it has: {known or 'none'}")
         try:
             values[name] = type(values[name])(value)
-        except ValueError:
+        except (TypeError, ValueError, OverflowError):
             kind = type(values[name]).__name__
             raise ValueError(f"{name} of fault {fault} must be {kind}, got {value!r}") from None
+    for name, value in values.items():
+        limit = _LIMITS.get(name, _LIMIT)
+        # Written so that NaN fails as well.
+        if not isinstance(value, str) and not -limit <= value <= limit:
+            raise ValueError(f"{name} of fault {fault} must be within ±{limit:,}, got {value}")
     choices = _CHOICES.get(fault)
     if choices and values["kind"] not in choices:
         raise ValueError(f"kind of fault {fault} must be one of {', '.join(choices)}")
