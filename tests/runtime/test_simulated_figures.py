@@ -223,7 +223,7 @@ def test_containers_have_trained_untrained_and_padding_methods() -> None:
     containers = figures(sim_node(cluster), "container_stats")
     methods = [method for container in containers for method in container["methods"]]
     untrained = [m for m in methods if (m["coefficient"], m["mape"]) == (1.0, 0.0)]
-    assert max(len(container["methods"]) for container in containers) == 101
+    assert max(len(container["methods"]) for container in containers) == 105
     assert 0 < len(untrained) < len(methods)
     assert any(method["name"] == "" for method in methods)
     assert {container["pool_id"] for container in containers} >= {"1.0", "301.0", "512.0"}

@@ -1,8 +1,8 @@
 """What the modules of a runtime look like from outside: pools, methods, table lengths.
 
 Names, ids and table lengths are those a real 2.3.2 with its default compose
-lists. A method table is padded: ids without a name exist in the answer with an
-empty name.
+lists; older generations get the same tables, though theirs are a little shorter.
+A method table is padded: ids without a name exist in the answer with an empty name.
 """
 
 from __future__ import annotations
@@ -69,8 +69,10 @@ CHIMODS: dict[str, ChiMod] = {
             "20:GetTagSize 21:PollTelemetryLog 22:GetBlobScore 23:GetBlobSize "
             "24:GetContainedBlobs 25:GetBlobInfo 30:TagQuery 31:BlobQuery 32:GetTargetInfo "
             "33:FlushMetadata 34:FlushData 35:SemanticSearch 36:TemporalSearch 37:TruncateBlob "
-            "38:RenameTag 39:GetOrCreateTagAlias 40:GetTagName 41:GetCapacity 47:Evict "
-            "48:MultiPutBlob 50:GetResidency 55:UpdateTagNames 56:SyncTag 57:ListLocalBlobs",
+            "38:RenameTag 39:GetOrCreateTagAlias 40:GetTagName 41:GetCapacity 42:GetNumAliases "
+            "43:PodPutBlob 44:PodGetBlob 45:PodReorganizeBlob 46:DynamicReorganize 47:Evict "
+            "48:MultiPutBlob 49:RegisterReplicaContainer 50:GetResidency 51:PodMultiPutBlob "
+            "52:PodMultiGetBlob 53:PodMultiScore 55:UpdateTagNames 56:SyncTag 57:ListLocalBlobs",
         ),
         _chimod(
             "clio_cte_filesystem",
@@ -82,16 +84,17 @@ CHIMODS: dict[str, ChiMod] = {
         ),
         _chimod(
             "clio_cte_replication",
-            101,
+            105,
             "15:PutBlob 16:GetBlob 18:DelBlob 23:GetBlobSize 37:TruncateBlob 48:MultiPutBlob "
-            "56:SyncTag 100:ReplicateBlob",
+            "56:SyncTag 100:ReplicateBlob 101:FlushTag 102:ReplicateSweep 103:HandoffPull "
+            "104:HandoffSweep",
         ),
         _chimod("clio_cte_cache", 101, "15:PutBlob 16:GetBlob 23:GetBlobSize 48:MultiPutBlob"),
         _chimod(
             "clio_cte_indexer",
-            101,
+            102,
             "15:PutBlob 18:DelBlob 19:DelTag 35:SemanticSearch 37:TruncateBlob 38:RenameTag "
-            "48:MultiPutBlob 55:UpdateTagNames 100:IndexSweep",
+            "48:MultiPutBlob 55:UpdateTagNames 100:IndexSweep 101:ReindexScan",
         ),
         _chimod("clio_cte_stream", 15, "10:SizeOp 11:Append 12:Flush 13:Sequence 14:Plan"),
     )
