@@ -47,14 +47,15 @@ def connection_of(cluster: Cluster | None, *, at: datetime) -> Connection:
             is_simulated=cluster is not None and cluster.is_simulated,
         )
     if collector_silence(cluster, at=at):
-        kind, since = ConnectionKind.SILENT, cluster.polled_at
+        kind = ConnectionKind.SILENT
     elif cluster.connected is False:
-        kind, since = ConnectionKind.DISCONNECTED, cluster.connection_since
+        kind = ConnectionKind.DISCONNECTED
     else:
-        kind, since = ConnectionKind.CONNECTED, cluster.connection_since
+        kind = ConnectionKind.CONNECTED
+    silent = kind is ConnectionKind.SILENT
     return Connection(
         kind=kind,
         reason=cluster.connection_reason,
-        since=since,
+        since=cluster.polled_at if silent else cluster.connection_since,
         is_simulated=cluster.is_simulated,
     )

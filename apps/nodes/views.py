@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django.conf import settings
+from django.core.cache import cache
 from django.core.paginator import Page, Paginator
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -28,6 +29,7 @@ from apps.nodes.models import FigureKind, Node
 from apps.nodes.selectors import (
     NodeRow,
     Topology,
+    WorkersTotal,
     latest,
     node_get,
     node_row,
@@ -95,7 +97,7 @@ def _topology_context(request: HttpRequest, *, at: datetime) -> dict[str, Any]:
         "connection": connection_of(cluster, at=at),
         "topology": topology,
         "cursor": _cursor(topology),
-        "total": workers_total(cluster, at=at) if cluster else None,
+        "total": _workers_total(cluster, at=at),
         "page": page,
         "matched": len(rows),
         "text": text,
@@ -107,6 +109,19 @@ def _topology_context(request: HttpRequest, *, at: datetime) -> dict[str, Any]:
         "poll_s": settings.PORTAL_POLL_SYSTEM_S,
         "old_after_s": stale_after_s(FigureKind.SYSTEM),
     }
+
+
+def _workers_total(cluster: Cluster | None, *, at: datetime) -> WorkersTotal | None:
+    """Summed once per round, however many people look."""
+    if cluster is None:
+        return None
+    polled = cluster.polled_at.timestamp() if cluster.polled_at else ""
+    key = f"pages.workers_total.{cluster.pk}.{polled}.{cursor_of(cluster, at=at)}"
+    held: WorkersTotal | None = cache.get(key)
+    if held is None:
+        held = workers_total(cluster, at=at)
+        cache.set(key, held, timeout=settings.PORTAL_POLL_SYSTEM_S)
+    return held
 
 
 def _filtered(

@@ -13,7 +13,7 @@ _UNITS = {"c": "°C", "pct": "%", "h": "h", "hours": "h", "days": "days", "s": "
 
 @dataclass(frozen=True, slots=True)
 class Readable:
-    """`pairs` of label and value; `raw` when the text is no JSON object. Both empty: nothing told."""
+    """`pairs` of label and value, or `raw` when the text is no JSON object; or nothing."""
 
     pairs: list[tuple[str, Any]]
     raw: str = ""

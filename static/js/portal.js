@@ -58,7 +58,11 @@
         const old = seconds > limit;
         element.classList.toggle("is-old", old);
         const holder = element.closest("[data-stales]");
-        if (holder && old) holder.classList.add("is-stale");
+        if (!holder) continue;
+        // What holds the age goes grey with it, or what it names: all cards with the last round.
+        const named = holder.dataset.stales && document.querySelector(holder.dataset.stales);
+        if (named) named.classList.toggle("is-stale", old);
+        else if (old) holder.classList.add("is-stale");
       }
     }
   }
@@ -210,7 +214,7 @@
 
   document.addEventListener("htmx:afterSwap", (event) => {
     const target = event.detail.target;
-    if (target && "stales" in target.dataset) target.classList.remove("is-stale");
+    if (target && target.dataset.stales === "") target.classList.remove("is-stale");
     localise(document);
     tick();
     watch(document);

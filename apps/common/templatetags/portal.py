@@ -149,12 +149,18 @@ def bdev_type(value: Any) -> str:
 
 
 @register.filter
+def has_prediction(days: Any) -> bool:
+    """Whether ``predicted_ttl_days`` is one; the runtime writes 999999 for none."""
+    number = _number(days)
+    return number is not None and number < NO_PREDICTION_DAYS
+
+
+@register.filter
 def days_left(value: Any) -> str:
-    """Predicted days to live; the runtime writes 999999 for "no prediction"."""
-    number = _number(value)
-    if number is None or number >= NO_PREDICTION_DAYS:
+    """Predicted days to live in words."""
+    if not has_prediction(value):
         return "no prediction"
-    return f"{integer(value)} day" + ("" if number == 1 else "s")
+    return f"{integer(value)} day" + ("" if value == 1 else "s")
 
 
 @register.filter
