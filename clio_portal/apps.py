@@ -6,4 +6,5 @@ class ProjectConfig(AppConfig):
     label = "clio_portal"
 
     def ready(self) -> None:
-        from clio_portal import checks  # noqa: F401 - registers them
+        # checks registers itself; celery makes `shared_task`s of this process go to our broker
+        from clio_portal import celery, checks  # noqa: F401

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import time
 import uuid
@@ -18,6 +19,7 @@ from apps.common.errors import PortalError
 from apps.common.request_context import RequestContext, request_context_set
 
 log = structlog.get_logger(__name__)
+LEVELS = logging.getLogger(__name__)
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9_-]{8,64}")
 LIVE_PATHS = ("/api/", "/fragments/", "/static/", "/healthz", "/readyz")
@@ -65,13 +67,15 @@ def _context(request: HttpRequest, request_id: str) -> RequestContext:
 def _log_request(request: HttpRequest, response: HttpResponseBase, duration_s: float) -> None:
     """One line. Live reads come many times a second, so they are only said when they fail."""
     status = response.status_code
-    if status >= 500:
-        write = log.warning
-    elif request.method in ("GET", "HEAD") and request.path.startswith(LIVE_PATHS):
-        write = log.debug
+    live = request.method in ("GET", "HEAD") and request.path.startswith(LIVE_PATHS)
+    if status >= 500 and not (live and status == 503):  # 503: the cluster is away, not we
+        level = logging.WARNING
     else:
-        write = log.info
-    write(
+        level = logging.DEBUG if live else logging.INFO
+    if not LEVELS.isEnabledFor(level):
+        return
+    log.log(
+        level,
         "request",
         method=request.method,
         path=request.path,

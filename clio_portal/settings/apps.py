@@ -55,7 +55,7 @@ MIDDLEWARE = [
     "apps.common.middleware.RequestMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "csp.middleware.CSPMiddleware",
+    "apps.common.csp.PortalCspMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -93,9 +93,9 @@ TIME_ZONE = read.time_zone("TIME_ZONE", "UTC")
 
 STATIC_URL = "/static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]
-STATIC_ROOT = BASE_DIR / "staticfiles"
 # A deployment runs collectstatic and serves hashed names that browsers may keep for ever.
 # The single mode needs no such step: it serves the files from where they are.
+STATIC_ROOT = BASE_DIR / "staticfiles" if PORTAL_MODE == "production" else None
 WHITENOISE_USE_FINDERS = PORTAL_MODE != "production"
 WHITENOISE_AUTOREFRESH = PORTAL_MODE == "test"
 STORAGES = {

@@ -43,7 +43,7 @@ def _entry(task: str, every_s: float) -> dict[str, Any]:
     }
 
 
-CELERY_BROKER_URL = PORTAL_REDIS_URL or "memory://"
+CELERY_BROKER_URL = PORTAL_REDIS_URL or "memory://localhost/"
 CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any] = (
     {"global_keyprefix": "clio_portal:"} if PORTAL_REDIS_URL else {"polling_interval": 0.2}
 )

@@ -1,0 +1,78 @@
+"""Celery's worker and beat as threads of this process."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import structlog
+from celery import signals
+from celery.beat import Scheduler, Service
+from celery.worker import state
+from django.conf import settings
+from django.db import close_old_connections
+
+from clio_portal.celery import QUEUES, app
+
+log = structlog.get_logger(__name__)
+
+CONCURRENCY = 16
+"""Threads are only made as tasks need them. Several control jobs may each take minutes."""
+READY_DEADLINE_S = 20.0
+
+
+class Background:
+    """Runs what beat schedules. Start once in a process's life: Celery keeps global state."""
+
+    def __init__(self) -> None:
+        self._ready = threading.Event()
+        self._worker = app.WorkController(
+            app=app,
+            pool_cls="threads",
+            concurrency=CONCURRENCY,
+            queues=list(QUEUES),
+            hostname="single@portal",
+            loglevel="WARNING",
+            without_gossip=True,
+            without_mingle=True,
+            without_heartbeat=True,
+            ready_callback=self._on_ready,
+        )
+        self._thread = threading.Thread(target=self._worker.start, name="celery", daemon=True)
+        # The plain scheduler keeps no file: each start begins its rounds anew.
+        self._beat = Service(app, max_interval=1, scheduler_cls=Scheduler)
+        self._beat_thread = threading.Thread(target=self._beat.start, name="beat", daemon=True)
+
+    def start(self) -> None:
+        """Raises RuntimeError when the Celery worker does not come up."""
+        signals.task_prerun.connect(_connections_check, weak=False)
+        self._thread.start()
+        if not self._ready.wait(READY_DEADLINE_S):
+            raise RuntimeError(
+                "The Celery worker did not start. Is the broker of CLIO_PORTAL_REDIS_URL up?"
+                if settings.PORTAL_REDIS_URL
+                else "The Celery worker did not start; see the log above."
+            )
+        for entry in settings.CELERY_BEAT_SCHEDULE.values():
+            # Beat's first turn comes one interval from now: a minute, for some.
+            app.send_task(entry["task"], **entry["options"])
+        self._beat_thread.start()
+
+    def stop(self, *, timeout_s: float) -> bool:
+        """Ask both to end; True when they did in time. No message is lost that a row needs."""
+        until = time.monotonic() + timeout_s
+        self._beat.stop()
+        state.should_terminate = 0  # type: ignore[assignment]  # an exit code
+        self._thread.join(max(0.0, until - time.monotonic()))
+        return not self._thread.is_alive()
+
+    def is_alive(self) -> bool:
+        return self._thread.is_alive() and self._beat_thread.is_alive()
+
+    def _on_ready(self, consumer: object) -> None:
+        self._ready.set()
+
+
+def _connections_check(**kwargs: object) -> None:
+    """Threads live on: a database connection that broke must not stay with one."""
+    close_old_connections()
