@@ -116,6 +116,9 @@ class CallBook:
     def keep(self, call: Call) -> None:
         self._waiting[id(call)] = call
 
+    def waits(self, call: Call) -> bool:
+        return id(call) in self._waiting
+
     def keep_sent(self, call: Call, key: int) -> None:
         call.key = key
         self._sent[key] = call

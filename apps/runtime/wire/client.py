@@ -101,6 +101,11 @@ class WireClient:
     def connection(self, target: Target) -> Connection:
         return self._hub.connection(target)
 
+    @property
+    def strays(self) -> int:
+        """Answers that were dropped: too late, or to nobody's question."""
+        return self._hub.strays
+
     def forget(self, target: Target) -> None:
         if os.getpid() == self._pid:
             self._hub.forget(target)

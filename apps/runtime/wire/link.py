@@ -297,7 +297,7 @@ class Link:
 
     # --- calls
 
-    def _send(self, call: Call) -> None:
+    def _send(self, call: Call, retries: int = WRITABLE_RETRIES) -> None:
         if self._channel is None or self._generation is None:
             call.fail(RuntimeUnreachable(f"{call}: the connection ended."))
             return
@@ -315,11 +315,21 @@ class Link:
         )
         if self._channel.send(request_build(request, self._generation)):
             self._calls.keep_sent(call, task.key)
+            return
+        self._hub.key_drop(task.key)
+        if retries and call.method is not Method.STOP_RUNTIME:
+            # Most likely the connection has just ended, which its event will say in a moment.
+            self._calls.keep(call)
+            self._hub.after(WRITABLE_RETRY_S, lambda: self._send_again(call, retries - 1))
         else:
-            self._hub.key_drop(task.key)
             call.fail(
                 RuntimeTimedOut(f"{call}: not sent; the runtime does not read its connection.")
             )
+
+    def _send_again(self, call: Call, retries: int) -> None:
+        if self.state is LinkState.READY and self._calls.waits(call):
+            self._calls.drop(call)
+            self._send(call, retries)
 
     def _stop_allowed(self, call: Call) -> bool:
         if self._generation is WireGeneration.V2_0:
