@@ -109,7 +109,8 @@ class _Exchange:
     ) -> Callable[[bytes], object]:
         self._status = int(status.split(" ", maxsplit=1)[0])
         self._headers = [
-            (name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers
+            (name.lower().encode("latin-1"), value.strip().encode("latin-1"))
+            for name, value in headers
         ]
         return _no_write
 
