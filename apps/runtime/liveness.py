@@ -54,6 +54,10 @@ class LivenessPolicy:
     has failed gets it at once."""
     probe_every_s: float = 1.5
     probe_cap_s: float = 20.0
+    probe_rarely_after: int = 40
+    """A listen queue holds about 100 connections, and a paused runtime takes none off. After so
+    many that were accepted for nothing there is one every ``probe_rarely_s``."""
+    probe_rarely_s: float = 300.0
 
 
 DEFAULT_POLICY = LivenessPolicy()
@@ -155,6 +159,8 @@ def probe_due(evidence: Evidence, *, at: datetime, policy: LivenessPolicy = DEFA
     if evidence.reach is Reachability.ACCEPTS:
         # The exponent is bounded, or a node that hangs for a day overflows the power.
         gap_s = min(gap_s * 2.0 ** min(evidence.reach_count - 1, 16), policy.probe_cap_s)
+        if evidence.reach_count > policy.probe_rarely_after:
+            gap_s = policy.probe_rarely_s
     return _seconds(evidence.probed_at, at) >= gap_s
 
 
