@@ -19,11 +19,11 @@ from django.conf import settings
 
 from apps.collector.rates import Reading
 from apps.collector.samples import SampleCursor
+from apps.runtime.choose import client_open
 from apps.runtime.client import ClientOptions, RuntimeClient
 from apps.runtime.scatter import Scatter
 from apps.runtime.types import NodeState, Target, WireGeneration
 from apps.runtime.watch import Watch
-from apps.runtime.wire.client import WireClient
 
 SETTLING = timedelta(seconds=15)
 """How long a new process believes the stored states over its own first impressions."""
@@ -90,7 +90,7 @@ def client_options() -> ClientOptions:
 
 
 def client_build() -> RuntimeClient:
-    return WireClient(client_options())
+    return client_open(settings.PORTAL_CLIENT, client_options())
 
 
 @dataclass(slots=True)
