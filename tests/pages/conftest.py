@@ -27,7 +27,7 @@ def _fresh_cache() -> Iterator[None]:
 @pytest.fixture
 def viewer(db: None) -> User:
     user = User.objects.create_user(username="vera", password=PASSWORD)
-    user.groups.add(Group.objects.get(name="viewer"))
+    user.groups.add(Group.objects.get_or_create(name="viewer")[0])
     return user
 
 

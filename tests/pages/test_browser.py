@@ -4,16 +4,25 @@ from __future__ import annotations
 
 import os
 import shutil
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
+from django.conf import settings
+from django.contrib.auth.models import Group, Permission
+from django.core.handlers.wsgi import WSGIHandler
+from django.db import connection
+from django.test import Client
 from django.utils import timezone
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from apps.accounts.models import User
+from apps.accounts.roles import ROLE_PERMISSIONS
+from apps.audit.triggers import triggers_install, triggers_remove
 from apps.cluster.models import Cluster
 from apps.nodes.models import LatestFigures, Node
 from tests.factories import cluster_of, cluster_of_four
@@ -23,8 +32,20 @@ from tests.pages.conftest import PASSWORD
 os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
-QUIET_FLAGS = ["--disable-background-networking", "--disable-component-update"]
+TURN = threading.RLock()
+"""Held by a request, and by a test that writes: with an in-memory database the server's
+threads and the test share one connection, whose transactions must not mix.
+"""
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-dev-shm-usage",
+    "--disable-background-networking",
+    "--disable-component-update",
+]
+
+CONTRAST = Path(__file__).with_name("contrast.js").read_text()
+"""Texts whose contrast with what is behind them is under WCAG AA."""
 
 pytestmark = [
     pytest.mark.browser,
@@ -33,19 +54,50 @@ pytestmark = [
 ]
 
 
+def roles_restore() -> None:
+    """The roles as the migrations made them; emptying the database takes them away."""
+    for role, codenames in ROLE_PERMISSIONS.items():
+        group, _ = Group.objects.get_or_create(name=role.value)
+        group.permissions.set(
+            Permission.objects.filter(content_type__app_label="accounts", codename__in=codenames)
+        )
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _tables_can_be_emptied(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
+    """A server in another thread needs real commits, and so tables emptied after each test:
+    the guards of the audit trail refuse that, so they are off meanwhile.
+    """
+    with django_db_blocker.unblock():
+        triggers_remove(connection)
+    yield
+    with django_db_blocker.unblock():
+        roles_restore()
+        triggers_install(connection)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_request_at_a_time() -> Iterator[None]:
+    answer = WSGIHandler.__call__
+
+    def answer_in_turn(handler: WSGIHandler, environ: Any, start_response: Any) -> Any:
+        with TURN:
+            return answer(handler, environ, start_response)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(WSGIHandler, "__call__", answer_in_turn)
+        yield
+
+
 @pytest.fixture(autouse=True)
 def _roles(transactional_db: None) -> None:
-    """A flushed database has lost the roles that the migrations made."""
-    from django.contrib.auth.models import Group, Permission
-
-    group, _ = Group.objects.get_or_create(name="viewer")
-    group.permissions.set(Permission.objects.filter(codename__in=["view_live", "view_config"]))
+    roles_restore()
 
 
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
     with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS + QUIET_FLAGS)
+        launched = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         yield launched
         launched.close()
 
@@ -66,22 +118,31 @@ class Visit:
 
 
 @pytest.fixture
-def visit(chromium: Browser, live_server: Any, viewer: User) -> Iterator[Visit]:
+def visit(_roles: None, chromium: Browser, live_server: Any, viewer: User) -> Iterator[Visit]:
     """Signed in, at the topology. Ends with the claim that nothing complained."""
+    with TURN:
+        cluster_of_four(at=later())
+        client = Client()
+        client.force_login(viewer)
+    cookie = client.cookies[settings.SESSION_COOKIE_NAME].value
     context = chromium.new_context(viewport={"width": 1280, "height": 800})
-    tab = context.new_page()
-    visit = Visit(tab, live_server.url)
-    tab.on("console", lambda message: _note(visit, message.type, message.text))
-    tab.on("pageerror", lambda error: visit.complaints.append(str(error)))
-    cluster_of_four(at=timezone.now() + timedelta(minutes=5))
+    context.add_cookies(
+        [{"name": settings.SESSION_COOKIE_NAME, "value": cookie, "url": live_server.url}]
+    )
+    visit = Visit(context.new_page(), live_server.url)
+    visit.tab.on("console", lambda message: _note(visit, message.type, message.text))
+    visit.tab.on("pageerror", lambda error: visit.complaints.append(str(error)))
     visit.open("/")
-    tab.get_by_label("User name").fill(viewer.username)
-    tab.get_by_label("Password").fill(PASSWORD)
-    tab.get_by_role("button", name="Sign in").click()
-    expect(tab.get_by_role("heading", name="Topology")).to_be_visible()
+    expect(visit.tab.get_by_role("heading", name="Topology")).to_be_visible()
     yield visit
     context.close()
-    assert visit.complaints == []
+    with TURN:
+        assert visit.complaints == []
+
+
+def later() -> datetime:
+    """Figures of this time stay fresh for as long as a test takes."""
+    return timezone.now() + timedelta(minutes=5)
 
 
 def _note(visit: Visit, kind: str, text: str) -> None:
@@ -127,11 +188,12 @@ def test_a_card_opens_its_node(visit: Visit) -> None:
 
 def test_a_change_arrives_and_is_announced(visit: Visit) -> None:
     expect(visit.card(3)).to_have_attribute("data-state", "alive")
-    figures = LatestFigures.objects.get(node__node_id=0, kind="system")
-    figures.figures["cpu_usage_pct"] = 12.5
-    figures.save()
-    Node.objects.filter(node_id=3).update(state="hung", state_reason="It does not answer.")
-    poll_again()
+    with TURN:
+        figures = LatestFigures.objects.get(node__node_id=0, kind="system")
+        figures.figures["cpu_usage_pct"] = 12.5
+        figures.save()
+        Node.objects.filter(node_id=3).update(state="hung", state_reason="It does not answer.")
+        poll_again()
     expect(visit.card(3)).to_have_attribute("data-state", "hung", timeout=15_000)
     expect(visit.card(0)).to_contain_text("12.5 %")
     expect(visit.tab.locator("#count-hung")).to_have_text("1")
@@ -144,12 +206,13 @@ def test_an_update_leaves_the_reader_alone(visit: Visit) -> None:
     container = visit.tab.locator("details.container").first
     container.locator("summary").click()
     expect(container).to_have_attribute("open", "")
-    row = LatestFigures.objects.get(node__node_id=0, kind="containers")
-    row.figures[0]["learning_rate"] = 0.875
-    row.error_at = timezone.now()
-    row.save()
-    Node.objects.filter(node_id=0).update(wire_generation="2.2")
-    poll_again()
+    with TURN:
+        row = LatestFigures.objects.get(node__node_id=0, kind="containers")
+        row.figures[0]["learning_rate"] = 0.875
+        row.error_at = timezone.now()
+        row.save()
+        Node.objects.filter(node_id=0).update(wire_generation="2.2")
+        poll_again()
     expect(visit.tab.locator("#identity-title + *, #node")).to_contain_text("2.2", timeout=15_000)
     expect(visit.tab.locator("#trend svg").first).to_be_visible()
     expect(container).to_contain_text("0.875", timeout=40_000)
@@ -160,8 +223,9 @@ def test_an_update_leaves_the_reader_alone(visit: Visit) -> None:
 def test_ages_tick_between_updates(visit: Visit) -> None:
     age = visit.card(2).locator("time[data-age='ago']")
     before = age.inner_text()
-    Cluster.objects.update(polled_at=timezone.now() - timedelta(hours=3))
-    poll_again()
+    with TURN:
+        Cluster.objects.update(polled_at=timezone.now() - timedelta(hours=3))
+        poll_again()
     expect(visit.card(2)).to_have_attribute("data-state", "unknown", timeout=15_000)
     expect(visit.tab.locator("#connection")).to_contain_text("Nothing new is being collected")
     assert before.endswith("ago")
@@ -174,10 +238,8 @@ def test_the_portal_is_lost_and_comes_back(visit: Visit) -> None:
     expect(visit.tab.locator(".card")).to_have_count(4)
     visit.tab.context.set_offline(False)
     expect(visit.tab.locator("#lost")).to_be_hidden(timeout=20_000)
-    visit.complaints = [
-        text for text in visit.complaints if "ERR_INTERNET_DISCONNECTED" not in text
-    ]
-    visit.complaints = [text for text in visit.complaints if "htmx:sendError" not in text]
+    offline = ("ERR_INTERNET_DISCONNECTED", "htmx:sendError", "htmx:afterRequest")
+    visit.complaints = [c for c in visit.complaints if not any(word in c for word in offline)]
 
 
 def test_an_ended_session_leads_to_the_sign_in_and_back(visit: Visit) -> None:
@@ -188,15 +250,16 @@ def test_an_ended_session_leads_to_the_sign_in_and_back(visit: Visit) -> None:
     visit.complaints = [text for text in visit.complaints if "401" not in text]
 
 
-@pytest.mark.parametrize("path", ["/", "/node/0", "/node/2", "/node/77", "/pools", "/config"])
 @pytest.mark.parametrize("width", [360, 768])
-def test_nothing_is_wider_than_the_screen(visit: Visit, path: str, width: int) -> None:
-    Node.objects.filter(node_id=0).update(host="W" * 255, state_reason="x" * 5000)
+def test_nothing_is_wider_than_the_screen(visit: Visit, width: int) -> None:
+    with TURN:
+        Node.objects.filter(node_id=0).update(host="W" * 255, state_reason="x" * 5000)
     visit.tab.set_viewport_size({"width": width, "height": 740})
-    visit.open(path)
-    visit.tab.wait_for_load_state("networkidle")
     measure = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
-    assert visit.tab.evaluate(measure) == 0
+    for path in ("/", "/node/0", "/node/2", "/node/77", "/pools", "/config"):
+        visit.open(path)
+        expect(visit.tab.get_by_text("loading", exact=True)).to_have_count(0)
+        assert (path, visit.tab.evaluate(measure)) == (path, 0)
     visit.complaints = [text for text in visit.complaints if "404" not in text]
 
 
@@ -222,49 +285,21 @@ def test_the_theme_is_kept(visit: Visit) -> None:
     assert visit.tab.locator("html").get_attribute("data-theme") == "dark"
 
 
-def contrast_script() -> str:
-    """Texts whose contrast with what is behind them is under WCAG AA."""
-    return """() => {
-      const canvas = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
-      const rgba = (colour) => {
-        canvas.clearRect(0, 0, 1, 1); canvas.fillStyle = colour; canvas.fillRect(0, 0, 1, 1);
-        return [...canvas.getImageData(0, 0, 1, 1).data];
-      };
-      const luminance = (rgb) => rgb.slice(0, 3).map((v) => v / 255)
-        .map((v) => (v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4))
-        .reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
-      const behind = (e) => {
-        for (; e; e = e.parentElement) {
-          const colour = rgba(getComputedStyle(e).backgroundColor);
-          if (colour[3] > 250) return colour;
-        }
-        return [255, 255, 255, 255];
-      };
-      const bad = [];
-      for (const e of document.querySelectorAll("body *")) {
-        const own = [...e.childNodes].some((n) => n.nodeType === 3 && n.textContent.trim());
-        if (!own || !e.checkVisibility() || e.closest(".is-stale, .visually-hidden, [aria-disabled], noscript")) continue;
-        const [a, b] = [luminance(rgba(getComputedStyle(e).color)), luminance(behind(e))];
-        const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
-        if (ratio < 4.5) bad.push([e.textContent.trim().slice(0, 40), e.className, ratio.toFixed(2)]);
-      }
-      return bad;
-    }"""
-
-
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("path", ["/", "/node/2", "/pools", "/config"])
-def test_text_stands_out(visit: Visit, scheme: Any, path: str) -> None:
-    Cluster.objects.update(is_simulated=True)
+def test_text_stands_out(visit: Visit, scheme: Any) -> None:
+    with TURN:
+        Cluster.objects.update(is_simulated=True)
     visit.tab.emulate_media(color_scheme=scheme)
-    visit.open(path)
-    visit.tab.wait_for_load_state("networkidle")
-    assert visit.tab.evaluate(contrast_script()) == []
+    for path in ("/", "/node/2", "/pools", "/config"):
+        visit.open(path)
+        expect(visit.tab.get_by_text("loading", exact=True)).to_have_count(0)
+        assert (path, visit.tab.evaluate(CONTRAST)) == (path, [])
 
 
 def test_a_thousand_nodes(visit: Visit) -> None:
-    Cluster.objects.all().delete()
-    cluster_of(1000, at=timezone.now() + timedelta(minutes=5))
+    with TURN:
+        Cluster.objects.all().delete()
+        cluster_of(1000, at=later())
     visit.open("/")
     expect(visit.tab.locator(".card")).to_have_count(60)
     visit.tab.get_by_role("link", name="Next").click()
@@ -273,8 +308,10 @@ def test_a_thousand_nodes(visit: Visit) -> None:
     expect(visit.tab.locator(".card")).to_have_count(10)
 
 
+@pytest.mark.usefixtures("_roles")
 def test_without_javascript(chromium: Browser, live_server: Any, viewer: User) -> None:
-    cluster_of_four(at=timezone.now() + timedelta(minutes=5))
+    with TURN:
+        cluster_of_four(at=later())
     context = chromium.new_context(java_script_enabled=False)
     tab = context.new_page()
     tab.goto(live_server.url)

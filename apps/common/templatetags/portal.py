@@ -216,7 +216,7 @@ def bar(value_pct: Any, kind: str = "cpu") -> SafeString:
     """A bar of 0–100. Its figure stands beside it as text, so it is hidden from readers."""
     number = _number(value_pct)
     if number is None:
-        return format_html('<svg class="bar bar--none" aria-hidden="true"></svg>')
+        return SafeString('<svg class="bar bar--none" aria-hidden="true"></svg>')
     width = min(100.0, max(0.0, number))
     level = " bar--hot" if width >= HOT_PCT else " bar--warm" if width >= WARM_PCT else ""
     return format_html(
@@ -243,7 +243,7 @@ def _time_tag(moment: datetime, text: str, attributes: SafeString) -> SafeString
 def ago(context: Context, seconds: float | None, old_after: float | None = None) -> SafeString:
     """An age in seconds as "12 s ago", which goes on ticking; marked old past `old_after`."""
     if seconds is None:
-        return format_html('<span class="age is-old">no data yet</span>')
+        return SafeString('<span class="age is-old">no data yet</span>')
     old = old_after is not None and seconds > old_after
     attributes = format_html(
         ' class="age{}" data-age="ago"{}',
@@ -260,7 +260,7 @@ def since(context: Context, moment: datetime | None) -> SafeString:
     if moment is None:
         return format_html('<span class="none">{}</span>', UNKNOWN)
     seconds = (context["at"] - moment).total_seconds()
-    return _time_tag(moment, age(seconds), format_html(' class="num" data-age="for"'))
+    return _time_tag(moment, age(seconds), SafeString(' class="num" data-age="for"'))
 
 
 @register.simple_tag
@@ -270,5 +270,5 @@ def when(moment: datetime | None) -> SafeString:
         return format_html('<span class="none">{}</span>', UNKNOWN)
     moment = moment.astimezone(UTC)
     return _time_tag(
-        moment, f"{moment:%Y-%m-%d %H:%M:%S} UTC", format_html(' class="num" data-local')
+        moment, f"{moment:%Y-%m-%d %H:%M:%S} UTC", SafeString(' class="num" data-local')
     )

@@ -39,7 +39,7 @@ def _item(key: str, value: Any, depth: int, open_depth: int) -> SafeString:
     return format_html(
         '<li><details{}><summary><bdi class="k">{}</bdi><span class="c">{}{}{}</span></summary>'
         "<ul>{}</ul></details></li>",
-        format_html(" open") if depth < open_depth else "",
+        " open" if depth < open_depth else "",
         key,
         count,
         "" if len(value) == 1 else "s",
