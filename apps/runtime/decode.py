@@ -276,12 +276,10 @@ def _container(fields: Fields, place: Place) -> Container:
 
 def _named_methods(methods: list[Any], place: Place) -> Iterator[Method]:
     for index, raw in enumerate(methods):
-        if raw == {}:
+        if raw == {} or (isinstance(raw, dict) and raw.get("name") == ""):
             continue
         fields = Fields(raw, place.at(f"method {index}"))
         name = fields.text("name")
-        if not name:
-            continue
         yield Method(
             id=fields.identifier("id"),
             name=name,

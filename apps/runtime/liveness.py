@@ -124,7 +124,9 @@ def evidence_with_pending(
 ) -> Evidence:
     """The evidence after a round: ``pending_since`` is ``Round.pending.get(target)``."""
     if pending_since is None:
-        return replace(evidence, pending_since=None)
+        # The usual case of a node that answers; a thousand of them come by each round.
+        settled = evidence.pending_since is None
+        return evidence if settled else replace(evidence, pending_since=None)
     observed_at = _latest(evidence.observed_at, at)
     return replace(evidence, pending_since=pending_since, observed_at=observed_at)
 

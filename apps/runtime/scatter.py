@@ -122,12 +122,11 @@ class _Question:
     patient: bool
     wait: _Wait
     late: bool = False
-    settled_mono: float | None = None
-    answer: Answer | None = None
-    failure: RuntimeFailure | None = None
 
-    def outcome(self) -> Outcome:
-        latency_s = max((self.settled_mono or self.asked_mono) - self.asked_mono, 0.0)
+    def outcome(
+        self, settled_mono: float, answer: Answer | None, failure: RuntimeFailure | None
+    ) -> Outcome:
+        latency_s = max(settled_mono - self.asked_mono, 0.0)
         return Outcome(
             kind=self.kind,
             target=self.ask.target,
@@ -136,8 +135,8 @@ class _Question:
             settled_at=self.asked_at + timedelta(seconds=latency_s),
             latency_s=latency_s,
             late=self.late,
-            answer=self.answer,
-            failure=self.failure,
+            answer=answer,
+            failure=failure,
         )
 
 
@@ -146,7 +145,7 @@ class _Kind:
     """The outstanding questions of one kind, and those that ended since the last round."""
 
     outstanding: dict[Target, _Question] = field(default_factory=dict)
-    settled: list[_Question] = field(default_factory=list)
+    settled: list[Outcome] = field(default_factory=list)
 
 
 class Scatter:
@@ -208,7 +207,7 @@ class Scatter:
             for state in self._kinds.values():
                 for target in [one for one in state.outstanding if one not in kept]:
                     del state.outstanding[target]
-                state.settled = [one for one in state.settled if one.ask.target in kept]
+                state.settled = [one for one in state.settled if one.target in kept]
 
     def _admit(
         self,
@@ -266,17 +265,15 @@ class Scatter:
             if state.outstanding.get(question.ask.target) is not question:
                 return
             del state.outstanding[question.ask.target]
-            question.settled_mono = self._monotonic()
-            question.answer, question.failure = answer, failure
-            state.settled.append(question)
-            self._report(question)
+            outcome = question.outcome(self._monotonic(), answer, failure)
+            state.settled.append(outcome)
+            self._report(outcome, probe=question.admission is Admission.PROBE)
             if question.wait.is_last(patient=question.patient):
                 self._changed.notify_all()
 
-    def _report(self, question: _Question) -> None:
+    def _report(self, outcome: Outcome, *, probe: bool) -> None:
         """Tell the breaker. A node that answers with an error is a node that answers."""
-        target, outcome = question.ask.target, question.outcome()
-        probe = question.admission is Admission.PROBE
+        target = outcome.target
         if outcome.sign_of_life:
             self.breaker.answered(target)
         elif isinstance(outcome.failure, ClientClosed):
@@ -314,8 +311,8 @@ class Scatter:
             pending = {target: one.asked_at for target, one in state.outstanding.items()}
             for question in state.outstanding.values():
                 question.late = True
-        settled.sort(key=lambda question: question.asked_mono)
-        return tuple(question.outcome() for question in settled), pending
+        settled.sort(key=lambda outcome: outcome.asked_at)
+        return tuple(settled), pending
 
 
 def _result(
