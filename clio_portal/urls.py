@@ -10,13 +10,14 @@ from clio_portal import health
 from clio_portal.api_docs import ApiDocsView, ApiSchemaView
 
 urlpatterns = [
+    # First, because scripts ask for the topology more often than for anything else.
+    path("api/", include("apps.nodes.api.urls")),
+    path("api/", include("apps.pools.api.urls")),
+    path("api/", include("apps.cluster.api.urls")),
     path("", include("apps.nodes.urls")),
     path("", include("apps.pools.urls")),
     path("", include("apps.cluster.urls")),
     path("accounts/", include("apps.accounts.urls")),
-    path("api/", include("apps.nodes.api.urls")),
-    path("api/", include("apps.pools.api.urls")),
-    path("api/", include("apps.cluster.api.urls")),
     path("api/schema", ApiSchemaView.as_view(), name="api-schema"),
     path("api/docs", ApiDocsView.as_view(), name="api-docs"),
     # Not left to handler404: with DEBUG that would be a page, and the API answers JSON always.
