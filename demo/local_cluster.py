@@ -8,7 +8,6 @@ is killed. Nothing here knows Django.
 """
 
 import atexit
-import contextlib
 import getpass
 import os
 import shutil
@@ -22,15 +21,14 @@ from types import TracebackType
 
 import psutil
 
+from apps.runtime.types import Target
 from demo import node_config, ports, processes
+from demo.readiness import Probe
 
 NODE_READY_TIMEOUT_S = 60.0
 POLL_S = 0.05
 STOP_GRACE_S = 10.0
-STATUS_TIMEOUT_S = 10.0
 LOG_TAIL_BYTES = 4000
-# The last line of a start-up, in every version; 2.0 and 2.1 have no `status` to ask instead.
-STARTED_LOG_LINE = b"g_admin already exists"
 # Makes a dead peer known to the others in some 15 s instead of 60.
 FAILURE_DETECTION_ENV = {
     "CLIO_PROBE_SILENCE_S": "4",
@@ -62,8 +60,10 @@ class LocalNode:
         port: int,
         directory: Path,
         version: tuple[int, ...],
+        pool_ids: frozenset[str],
         clio_run: Path,
         env: Mapping[str, str],
+        probe: Probe,
     ) -> None:
         self.node_id = node_id
         self.host = "127.0.0.1"
@@ -81,7 +81,8 @@ class LocalNode:
             self.env["CHI_SERVER_CONF"] = str(self.config)
         self._process: subprocess.Popen[bytes] | None = None
         self._pids: set[int] = set()
-        self._log_start = 0
+        self._pool_ids = pool_ids
+        self._probe = probe
 
     @property
     def pid(self) -> int | None:
@@ -102,7 +103,6 @@ class LocalNode:
         """Start the daemon without waiting until it answers."""
         if self.pid is not None:
             return
-        self._log_start = self.log.stat().st_size if self.log.exists() else 0
         self._process = processes.process_spawn(
             self.command("start"), env=self.env, cwd=self.directory, log=self.log
         )
@@ -113,27 +113,14 @@ class LocalNode:
         self.launch()
         self.wait_ready(time.monotonic() + timeout_s)
 
-    def is_ready(self) -> bool:
-        """Whether the daemon answers its own command line (a listening port is no sign)."""
-        if self.version < (2, 2):
-            return self.pid is not None and self._log_says_started()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            answer = subprocess.run(
-                self.command("status"),
-                env=self.env,
-                cwd=self.directory,
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                timeout=STATUS_TIMEOUT_S,
-                check=False,
-            )
-            return answer.returncode == 0
-        return False
+    @property
+    def target(self) -> Target:
+        """How a runtime client addresses this node."""
+        return Target(node_id=self.node_id, host=self.host, port=self.port)
 
-    def _log_says_started(self) -> bool:
-        with self.log.open("rb") as log:
-            log.seek(self._log_start)
-            return STARTED_LOG_LINE in log.read()
+    def is_ready(self) -> bool:
+        """Whether the node answers and has all its pools (a listening port is no sign)."""
+        return self._probe.is_ready(self.target, self._pool_ids)
 
     def wait_ready(self, deadline: float) -> None:
         """Wait until the node answers, at most until `deadline` (time.monotonic()). Raises
@@ -188,8 +175,10 @@ class LocalNode:
 class LocalCluster:
     """Some nodes with one host file, each with a ram and a file block device.
 
-    `cte_nodes` says how many of them (the first ones) also get the CTE pools. Versions before 2.3
-    have no ports in the host file: they run as one node without one.
+    `cte_nodes` says how many of them (the first ones) also get CTE pools: all of these pools when
+    every node gets them, else the core with its tiers, which needs no other node. Versions before
+    2.3 have no ports in the host file: they run as one node without one. The client ports of a
+    cluster (not of a single node) listen on all addresses, without authentication.
     """
 
     def __init__(
@@ -219,33 +208,38 @@ class LocalCluster:
         self.hostfile = self.directory / "hostfile" if clustered else None
         if self.hostfile:
             self.hostfile.write_text("".join(f"127.0.0.1:{port}\n" for port in self._block.ports))
-        base_env = self._environment(env or {})
+        base_env = self._environment(env or {}, alone=nodes == 1)
+        self._probe = Probe(numbers)
+        cte = node_config.CtePools.ALL if cte_nodes >= nodes else node_config.CtePools.CORE
         self.nodes: list[LocalNode] = []
         for index, port in enumerate(self._block.ports):
-            node = LocalNode(
-                node_id=index,
-                port=port,
-                directory=self.directory / f"node{index}",
-                version=numbers,
-                clio_run=clio_run,
-                env=base_env,
-            )
+            directory_of_node = self.directory / f"node{index}"
             for name in ("conf", "storage"):
-                (node.directory / name).mkdir(parents=True, exist_ok=True)
+                (directory_of_node / name).mkdir(parents=True, exist_ok=True)
             config = node_config.node_config(
-                directory=node.directory,
+                directory=directory_of_node,
                 version=numbers,
                 port=port,
                 hostfile=self.hostfile,
-                cte=index < cte_nodes,
+                cte=cte if index < cte_nodes else node_config.CtePools.NONE,
                 num_threads=num_threads,
+            )
+            node = LocalNode(
+                node_id=index,
+                port=port,
+                directory=directory_of_node,
+                version=numbers,
+                pool_ids=frozenset(pool["pool_id"] for pool in config["compose"]),
+                clio_run=clio_run,
+                env=base_env,
+                probe=self._probe,
             )
             node_config.node_config_write(node.config, config)
             self.nodes.append(node)
         self._closed = False
         atexit.register(self.close)
 
-    def _environment(self, extra: Mapping[str, str]) -> dict[str, str]:
+    def _environment(self, extra: Mapping[str, str], *, alone: bool) -> dict[str, str]:
         """This process's environment without the settings of another cluster."""
         clean = {
             name: value
@@ -253,9 +247,10 @@ class LocalCluster:
             if not name.startswith(("CLIO_", "CHI_", "CTP_", "CONTAINER_HOSTFILE"))
         }
         clean.setdefault("USER", getpass.getuser())
-        # A runtime asks nobody for a password: it must not listen beyond this machine.
-        loopback = {"CLIO_BIND_ADDR": "127.0.0.1", "CLIO_VIZ_ENABLE": "0"}
-        return clean | loopback | FAILURE_DETECTION_ENV | dict(extra)
+        # A runtime asks nobody for a password, so it had better not listen beyond this machine.
+        # But one that is bound to loopback ignores its host file: nodes of a cluster can't be.
+        bind = {"CLIO_BIND_ADDR": "127.0.0.1"} if alone else {}
+        return clean | bind | {"CLIO_VIZ_ENABLE": "0"} | FAILURE_DETECTION_ENV | dict(extra)
 
     def start(self, timeout_s: float = NODE_READY_TIMEOUT_S) -> "LocalCluster":
         """Start all nodes at once and wait until each answers. Raises NodeStartError."""
@@ -272,6 +267,7 @@ class LocalCluster:
             return
         self._closed = True
         atexit.unregister(self.close)
+        self._probe.close()
         for node in self.nodes:
             if node.pid is not None:
                 processes.group_signal(node.pid, signal.SIGTERM)

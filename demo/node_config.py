@@ -1,5 +1,6 @@
 """The configuration file of one runtime node on loopback, for each wire generation."""
 
+from enum import Enum, auto
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,17 @@ FILE_BDEV_POOL_ID = "302.0"
 CTE_POOL_ID = "512.0"
 # Before 2.3 a host file entry cannot name a port, so several nodes cannot share one machine.
 FIRST_CLUSTER_VERSION = (2, 3)
+
+
+class CtePools(Enum):
+    """Which pools of the Context Transfer Engine a node composes."""
+
+    NONE = auto()
+    CORE = auto()
+    """The core with its tiers, and CAE: what one node can have alone."""
+    ALL = auto()
+    """Also the layers above the core. They wait for their containers on the other nodes, some
+    30 s where these have none, so that either all nodes of a cluster get them or none."""
 
 
 def version_tuple(version: str) -> tuple[int, ...]:
@@ -82,8 +94,10 @@ def _cte_core_pool(storage: Path) -> dict[str, Any]:
     }
 
 
-def _cte_pools(directory: Path, version: tuple[int, ...]) -> list[dict[str, Any]]:
+def _cte_pools(wanted: CtePools, directory: Path, version: tuple[int, ...]) -> list[dict[str, Any]]:
     """The pools of the wheel's own default file, shrunk to fit beside others on one machine."""
+    if wanted is CtePools.NONE:
+        return []
     storage = directory / "storage"
     core = _cte_core_pool(storage)
     if version < (2, 2):
@@ -94,8 +108,11 @@ def _cte_pools(directory: Path, version: tuple[int, ...]) -> list[dict[str, Any]
         return [core, cae]
     copies = {"replication_factor": 1} if version >= (2, 3) else {"num_replicas": 1}
     index_log = {"index_log_path": str(storage / "cte_indexer_index")}
+    cae = _chain_pool("clio_cae_core", "400.0", CTE_POOL_ID) | {"pool_name": "cae_main"}
+    if wanted is CtePools.CORE:
+        return [cae, core]
     pools = [
-        _chain_pool("clio_cae_core", "400.0", CTE_POOL_ID) | {"pool_name": "cae_main"},
+        cae,
         core,
         _chain_pool(
             "clio_cte_replication",
@@ -105,9 +122,12 @@ def _cte_pools(directory: Path, version: tuple[int, ...]) -> list[dict[str, Any]
             cache_score=1.0,
             replica_score=0.2,
         ),
-        _chain_pool("clio_cte_indexer", "564.0", "561.0", **index_log),
-        _chain_pool("clio_cte_cache", "563.0", "564.0", min_score=0.5),
     ]
+    below_cache = "561.0"
+    if version >= (2, 3):
+        pools.append(_chain_pool("clio_cte_indexer", "564.0", below_cache, **index_log))
+        below_cache = "564.0"
+    pools.append(_chain_pool("clio_cte_cache", "563.0", below_cache, min_score=0.5))
     if version >= (2, 3):
         pools.append(_chain_pool("clio_cte_stream", "565.0", "563.0", staging_pool_id="561.0"))
     pools.append(_chain_pool("clio_cte_filesystem", "560.0", "563.0"))
@@ -120,7 +140,7 @@ def node_config(
     version: tuple[int, ...],
     port: int,
     hostfile: Path | None,
-    cte: bool,
+    cte: CtePools,
     num_threads: int,
 ) -> dict[str, Any]:
     """The content of the node's YAML file: its own directory, ports and shared-memory names."""
@@ -135,7 +155,7 @@ def node_config(
             "ipc_namespace": f"port{port}",
         },
         "viz": {"enabled": False},
-        "compose": _bdev_pools(directory) + (_cte_pools(directory, version) if cte else []),
+        "compose": _bdev_pools(directory) + _cte_pools(cte, directory, version),
     }
 
 

@@ -4,12 +4,14 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import psutil
 import pytest
 import yaml
 
+from apps.runtime.wire.client import WireClient
 from demo.local_cluster import LocalCluster, LocalNode, NodeStartError
 from demo.processes import ProcessIdentity, processes_with_env
 
@@ -27,6 +29,9 @@ def test_cluster_four_nodes_answer_under_their_own_ports(cluster4: LocalCluster)
     lines = cluster4.hostfile.read_text().splitlines()
     assert lines == [f"127.0.0.1:{node.port}" for node in cluster4.nodes]
     assert len({node.pid for node in cluster4.nodes}) == 4
+    with closing(WireClient()) as client:
+        infos = [client.host_info(node.target) for node in cluster4.nodes]
+    assert [info.node_id for info in infos] == [0, 1, 2, 3]
 
 
 def test_cluster_only_the_first_node_has_the_cte_pools(cluster4: LocalCluster) -> None:
@@ -34,7 +39,7 @@ def test_cluster_only_the_first_node_has_the_cte_pools(cluster4: LocalCluster) -
         {pool["pool_id"] for pool in yaml.safe_load(node.config.read_text())["compose"]}
         for node in cluster4.nodes
     ]
-    assert {"301.0", "302.0", "512.0", "560.0"} <= pool_ids[0]
+    assert pool_ids[0] == {"301.0", "302.0", "400.0", "512.0"}
     assert pool_ids[1:] == [{"301.0", "302.0"}] * 3
 
 
