@@ -1,0 +1,110 @@
+"""Every route names its permission or is marked public, and keeps to it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.urls import URLPattern, URLResolver, get_resolver
+from django.urls.resolvers import RegexPattern
+
+from apps.accounts.api_permissions import RequiresPermission
+from apps.accounts.decorators import SIGNED_IN
+from apps.accounts.models import User
+from apps.accounts.roles import PERMISSIONS, ROLE_PERMISSIONS, Role
+
+PUBLIC = {"login", "logout", "healthz", "readyz", "api-not-found"}
+SAMPLE = {"int": "0", "str": "x", "slug": "x", "path": "x"}
+
+
+@dataclass(frozen=True)
+class Route:
+    path: str
+    name: str
+    view: Callable[..., Any]
+
+    @property
+    def is_public(self) -> bool:
+        return getattr(self.view, "portal_public", False)
+
+    @property
+    def permissions(self) -> set[str]:
+        """What it asks for; for an API view, of any of its actions."""
+        view_class = getattr(self.view, "cls", None)
+        if view_class is None:
+            name = getattr(self.view, "portal_permission", None)
+            return set() if name is None else {name}
+        if view_class.permission_classes != [RequiresPermission]:
+            return set()
+        default = getattr(view_class, "required_permission", None)
+        by_action = getattr(view_class, "required_permissions", {})
+        return {*by_action.values(), *([default] if default else [])}
+
+
+def walk(resolver: URLResolver, prefix: str = "/") -> Iterator[Route]:
+    for entry in resolver.url_patterns:
+        text = str(entry.pattern)
+        if isinstance(entry.pattern, RegexPattern):
+            text = text.split("(")[0].lstrip("^") + "/no-such-path"
+        path = prefix + re.sub(r"<(\w+):\w+>", lambda match: SAMPLE[match[1]], text)
+        if isinstance(entry, URLResolver):
+            yield from walk(entry, path)
+        elif isinstance(entry, URLPattern):
+            yield Route(path, entry.name or "", entry.callback)
+
+
+ROUTES = list(walk(get_resolver()))
+GUARDED = [route for route in ROUTES if not route.is_public]
+
+
+def path_of(route: Route) -> str:
+    return route.path
+
+
+def test_the_walk_finds_the_routes() -> None:
+    names = {route.name for route in ROUTES}
+    assert {"login", "topology", "node", "pools", "config", "api-topology"} <= names
+
+
+def test_only_these_routes_are_public() -> None:
+    assert {route.name for route in ROUTES if route.is_public} == PUBLIC
+
+
+@pytest.mark.parametrize("route", GUARDED, ids=path_of)
+def test_every_other_route_names_permissions_that_exist(route: Route) -> None:
+    assert route.permissions
+    assert route.permissions <= PERMISSIONS | {SIGNED_IN}
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("route", GUARDED, ids=path_of)
+def test_nobody_gets_in_without_signing_in(route: Route, client: Client) -> None:
+    answer = client.get(route.path)
+    if hasattr(route.view, "cls"):
+        assert answer.status_code == HTTPStatus.UNAUTHORIZED
+        assert answer.headers["WWW-Authenticate"] == "Token"
+        assert set(answer.json()) >= {"error", "code"}
+    else:
+        assert answer.status_code == HTTPStatus.FOUND
+        assert answer.headers["Location"].startswith("/accounts/login/?next=")
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("route", GUARDED, ids=path_of)
+@pytest.mark.parametrize("role", [None, *Role])
+def test_each_role_gets_in_where_its_permissions_say(
+    route: Route, role: Role | None, client: Client, person: Callable[[Role | None], User]
+) -> None:
+    held = {SIGNED_IN, *(ROLE_PERMISSIONS[role] if role else ())}
+    client.force_login(person(role), backend="apps.accounts.backends.PortalBackend")
+    client.raise_request_exception = False
+    status = client.get(route.path).status_code
+    if route.permissions & held:
+        assert status != HTTPStatus.FORBIDDEN
+    else:
+        assert status == HTTPStatus.FORBIDDEN
