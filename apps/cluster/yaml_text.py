@@ -53,14 +53,13 @@ def _number(loader: _Loader, node: yaml.ScalarNode) -> Any:
 
 
 def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[str, Any]:
+    # Puts merged keys first, so that the mapping's own ones replace them.
     loader.flatten_mapping(node)
     result: dict[str, Any] = {}
     for key_node, value_node in node.value:
         if not isinstance(key_node, yaml.ScalarNode):
             raise _at(key_node, "a key must be a name, not a list or a mapping")
         key = str(key_node.value)
-        if key in result:
-            continue
         if key.endswith(POOL_ID_SUFFIX) and isinstance(value_node, yaml.ScalarNode):
             # 301.10 as a number is 301.1, which is another pool.
             result[key] = str(value_node.value)
