@@ -108,5 +108,9 @@ def first_administrator_ensure(*, at: datetime) -> tuple[User, str] | None:
     if User.objects.filter(groups__name=Role.ADMINISTRATOR.value, is_active=True).exists():
         return None
     password = password_generate()
-    user, _ = account_save(username="admin", role=Role.ADMINISTRATOR, password=password, at=at)
+    # A name in use is somebody else's: that account is not to be given a new password.
+    names = ("admin", *(f"admin{number}" for number in range(2, 100)))
+    taken = set(User.objects.filter(username__in=names).values_list("username", flat=True))
+    username = next(name for name in names if name not in taken)
+    user, _ = account_save(username=username, role=Role.ADMINISTRATOR, password=password, at=at)
     return user, password

@@ -13,7 +13,7 @@ import re
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -24,6 +24,7 @@ PREFIX = "CLIO_PORTAL_"
 DATABASE_SCHEMES = ("sqlite", "postgres", "postgresql")
 TRUE = ("1", "true", "yes", "on")
 FALSE = ("0", "false", "no", "off")
+Word = TypeVar("Word", bound=str)
 
 
 class Reader:
@@ -41,11 +42,12 @@ class Reader:
     def is_set(self, name: str) -> bool:
         return self.text(name) != ""
 
-    def choice(self, name: str, default: str, allowed: Sequence[str]) -> str:
+    def choice(self, name: str, default: Word, allowed: Sequence[Word]) -> Word:
         value = self.text(name, default)
-        if value not in allowed:
-            raise wrong(name, value, f"must be one of {', '.join(allowed)}")
-        return value
+        for word in allowed:
+            if word == value:
+                return word
+        raise wrong(name, value, f"must be one of {', '.join(allowed)}")
 
     def boolean(self, name: str, default: bool) -> bool:
         value = self.text(name).lower()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from clio_portal.settings.env import read, wrong
 
 __all__ = [
@@ -22,7 +24,9 @@ __all__ = [
 
 LOW_S, HIGH_S = 0.5, 3600.0
 
-PORTAL_CLIENT = read.choice("CLIENT", "auto", ("auto", "wire", "native"))
+PORTAL_CLIENT: Literal["auto", "wire", "native"] = read.choice(
+    "CLIENT", "auto", ("auto", "wire", "native")
+)
 PORTAL_WIRE_GENERATION = read.choice("WIRE_GENERATION", "auto", ("auto", "2.0", "2.2", "2.3"))
 PORTAL_ALLOW_LEGACY_PROBE = read.boolean("ALLOW_LEGACY_PROBE", default=False)
 PORTAL_DIALBACK_HOST = read.text("DIALBACK_HOST")
