@@ -190,6 +190,7 @@ def test_a_change_arrives_and_is_announced(visit: Visit) -> None:
     expect(visit.card(3)).to_have_attribute("data-state", "alive")
     with TURN:
         figures = LatestFigures.objects.get(node__node_id=0, kind="system")
+        assert figures.figures is not None
         figures.figures["cpu_usage_pct"] = 12.5
         figures.save()
         Node.objects.filter(node_id=3).update(state="hung", state_reason="It does not answer.")
@@ -208,6 +209,7 @@ def test_an_update_leaves_the_reader_alone(visit: Visit) -> None:
     expect(container).to_have_attribute("open", "")
     with TURN:
         row = LatestFigures.objects.get(node__node_id=0, kind="containers")
+        assert row.figures is not None
         row.figures[0]["learning_rate"] = 0.875
         row.error_at = timezone.now()
         row.save()

@@ -98,6 +98,7 @@ def test_block_devices(viewer_client: Client) -> None:
 
 def test_rates_are_dashes_until_there_are_two_samples(viewer_client: Client) -> None:
     row = LatestFigures.objects.get(node__node_id=0, kind="block_devices")
+    assert row.figures is not None
     for device in row.figures:
         for name in ("read_bytes_per_s", "write_bytes_per_s", "reads_per_s", "writes_per_s"):
             device[name] = None
@@ -109,6 +110,7 @@ def test_rates_are_dashes_until_there_are_two_samples(viewer_client: Client) -> 
 @pytest.mark.parametrize("health", ["{", "[1]", "null", "", "[" * 100_000, '"text"'])
 def test_health_that_is_no_object_breaks_nothing(viewer_client: Client, health: str) -> None:
     row = LatestFigures.objects.get(node__node_id=0, kind="block_devices")
+    assert row.figures is not None
     row.figures[0]["device_health"] = row.figures[0]["failure_prediction"] = health
     row.save()
     assert "ram::chi_default_bdev" in text_of(viewer_client, "/fragments/node/0/block-devices")

@@ -46,6 +46,7 @@ def spoil() -> None:
         node=node, at=timezone.now(), from_state="alive", to_state="down", reason=EVIL
     )
     for row in LatestFigures.objects.exclude(kind="system"):
+        assert row.figures is not None
         for item in row.figures:
             item |= {name: EVIL for name in ("pool_name", "chimod_name") if name in item}
             item |= {name: EVIL for name in ("device_health",) if name in item}
