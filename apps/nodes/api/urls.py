@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from apps.cluster.api.routes import get_routes
 from apps.nodes.api import views
+from apps.nodes.api.history.urls import urlpatterns as history_urlpatterns
 
 urlpatterns = [
     *get_routes("topology", views.TopologyViewSet, "retrieve", "api-topology"),
@@ -18,4 +19,5 @@ urlpatterns = [
         "retrieve",
         "api-node-system-stats",
     ),
+    *history_urlpatterns,
 ]

@@ -1,0 +1,1 @@
+"""`/api/history/…`: what the figures were, for scripts and charts."""
