@@ -1,0 +1,1 @@
+"""Samples ↔ bytes: lossless for whole numbers, to the metric's resolution for floats."""
