@@ -114,6 +114,10 @@ class LocalNode:
         self.wait_ready(time.monotonic() + timeout_s)
 
     @property
+    def has_cte(self) -> bool:
+        return node_config.CTE_POOL_ID in self._pool_ids
+
+    @property
     def target(self) -> Target:
         """How a runtime client addresses this node."""
         return Target(node_id=self.node_id, host=self.host, port=self.port)
@@ -252,13 +256,34 @@ class LocalCluster:
         bind = {"CLIO_BIND_ADDR": "127.0.0.1"} if alone else {}
         return clean | bind | {"CLIO_VIZ_ENABLE": "0"} | FAILURE_DETECTION_ENV | dict(extra)
 
-    def start(self, timeout_s: float = NODE_READY_TIMEOUT_S) -> "LocalCluster":
-        """Start all nodes at once and wait until each answers. Raises NodeStartError."""
-        deadline = time.monotonic() + timeout_s
+    @property
+    def base_port(self) -> int:
+        return self._block.base_port
+
+    @property
+    def config(self) -> Path:
+        """The first node's configuration file, by which a portal finds the whole cluster."""
+        return self.nodes[0].config
+
+    @property
+    def pids(self) -> dict[str, int]:
+        """The running daemons: "node 0" and so on, with their pids."""
+        return {f"node {node.node_id}": node.pid for node in self.nodes if node.pid is not None}
+
+    def launch(self) -> None:
+        """Start all nodes at once, without waiting."""
         for node in self.nodes:
             node.launch()
+
+    def wait_ready(self, deadline: float) -> None:
+        """Wait until each node answers, as LocalNode.wait_ready does."""
         for node in self.nodes:
             node.wait_ready(deadline)
+
+    def start(self, timeout_s: float = NODE_READY_TIMEOUT_S) -> "LocalCluster":
+        """Start all nodes and wait until each answers. Raises NodeStartError."""
+        self.launch()
+        self.wait_ready(time.monotonic() + timeout_s)
         return self
 
     def close(self) -> None:

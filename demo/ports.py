@@ -21,16 +21,24 @@ class PortsBusyError(RuntimeError):
     """No free block of ports."""
 
 
+def _can_bind(host: str, port: int) -> bool:
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError:
+            return False
+    return True
+
+
+def loopback_port_is_free(port: int) -> bool:
+    """Whether a server could bind the port on 127.0.0.1 now."""
+    return _can_bind("127.0.0.1", port)
+
+
 def port_is_free(port: int) -> bool:
     """Whether a server could bind the port now, on loopback and on all addresses."""
-    for host in ("127.0.0.1", ""):
-        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((host, port))
-            except OSError:
-                return False
-    return True
+    return _can_bind("127.0.0.1", port) and _can_bind("", port)
 
 
 class PortBlock:

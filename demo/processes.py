@@ -85,14 +85,19 @@ def process_spawn(
     *,
     env: Mapping[str, str],
     cwd: Path,
-    log: Path | None = None,
+    log: Path,
+    death_signal: signal.Signals = signal.SIGKILL,
 ) -> subprocess.Popen[bytes]:
-    """Start argv in its own process group, to die with this process; its output goes to `log`."""
-    command = [sys.executable, "-S", "-E", str(TETHER), str(os.getpid()), *map(str, argv)]
+    """Start argv in its own process group; its output goes to the end of `log`.
+
+    When this process ends, it gets `death_signal`: by default the one that a paused process
+    cannot miss.
+    """
+    tether = [sys.executable, "-S", "-E", str(TETHER), str(os.getpid()), str(int(death_signal))]
+    command = [*tether, *map(str, argv)]
 
     def start() -> subprocess.Popen[bytes]:
-        with contextlib.ExitStack() as stack:
-            output = stack.enter_context(log.open("ab")) if log else None
+        with log.open("ab") as output:
             return subprocess.Popen(
                 command,
                 env=dict(env),

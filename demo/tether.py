@@ -1,14 +1,13 @@
-"""Run a command that dies with the process that started it: `tether.py PARENT_PID COMMAND…`.
+"""Run a command that dies with the process that started it: `tether.py PARENT_PID SIGNAL COMMAND…`.
 
 It replaces itself by the command, so that the pid the parent holds is the command's own. Where the
-kernel can (Linux), the command is killed when its parent ends, however the parent ends. Only the
-standard library is imported: this runs before every node and must cost little.
+kernel can (Linux), the command gets the signal when its parent ends, however the parent ends. Only
+the standard library is imported: this runs before every node and must cost little.
 """
 
 import ctypes
 import os
 import resource
-import signal
 import sys
 
 PR_SET_PDEATHSIG = 1
@@ -23,19 +22,18 @@ def open_files_raise() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
-def parent_follow(parent_pid: int) -> None:
-    """Ask to be killed with the parent; end here when it is already gone."""
+def parent_follow(parent_pid: int, death_signal: int) -> None:
+    """Ask for the signal at the parent's end; end here when it is already gone."""
     if sys.platform == "linux":
-        # SIGKILL: a paused process would not see anything gentler.
-        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, death_signal, 0, 0, 0)
     if os.getppid() != parent_pid:
         raise SystemExit(1)
 
 
 def main(argv: list[str]) -> None:
-    parent_follow(int(argv[1]))
+    parent_follow(int(argv[1]), int(argv[2]))
     open_files_raise()
-    os.execvp(argv[2], argv[2:])  # noqa: S606 - argv comes from our own code, no shell
+    os.execvp(argv[3], argv[3:])  # noqa: S606 - argv comes from our own code, no shell
 
 
 if __name__ == "__main__":
