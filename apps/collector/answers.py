@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from apps.collector.clocks import ClockOffset, offset_add
 from apps.collector.engine import Memory
 from apps.collector.figures import (
     container_figures,
@@ -48,6 +49,8 @@ class Identity:
     boot: int | None = None
     answered_at: datetime | None = None
     restarted: bool = False
+    clock: ClockOffset | None = None
+    """``None``: nothing new was learnt of its clock."""
 
 
 @dataclass(slots=True)
@@ -64,6 +67,10 @@ class Harvest:
     cursors: dict[int, SampleCursor] = field(default_factory=dict)
     readings: dict[int, Reading] = field(default_factory=dict)
     answered: set[int] = field(default_factory=set)
+
+    @property
+    def clocks(self) -> dict[int, ClockOffset]:
+        return {pk: one.clock for pk, one in self.identities.items() if one.clock is not None}
 
     def put_good(self, row: LatestFigures) -> None:
         key = (row.node_id, row.kind)
@@ -179,6 +186,12 @@ def _take_system(
         harvest.put_quiet(quiet)
         return
     identity.sample = newest
+    identity.clock = offset_add(
+        identity.clock or memory.clocks.get(node_pk),
+        newest,
+        asked_at=outcome.asked_at,
+        settled_at=outcome.settled_at,
+    )
     harvest.put_good(
         _good_row(
             node_pk,

@@ -17,6 +17,7 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 
+from apps.collector.clocks import ClockOffset
 from apps.collector.rates import Reading
 from apps.collector.samples import SampleCursor
 from apps.runtime.choose import client_open
@@ -37,6 +38,7 @@ class Memory:
 
     cursors: dict[int, SampleCursor] = field(default_factory=dict)
     readings: dict[int, Reading] = field(default_factory=dict)
+    clocks: dict[int, ClockOffset] = field(default_factory=dict)
     rounds: dict[str, int] = field(default_factory=dict)
     """The number of the last round that this process stored, by kind."""
 

@@ -1,4 +1,4 @@
-"""Rounds of polling: when each ran, and what it found."""
+"""Rounds of polling: when each ran, what it found, and what goes from it into the history."""
 
 from __future__ import annotations
 
@@ -31,3 +31,44 @@ class PollRound(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} round {self.number}"
+
+
+class HistoryFeed(models.Model):
+    """How far what was collected has gone into the history. One row per cluster."""
+
+    cluster = models.OneToOneField(Cluster, on_delete=models.CASCADE, related_name="history_feed")
+    next_at = models.DateTimeField()
+    """Not to be fed before; a process that feeds pushes it on, so that no other does."""
+    duration_s = models.FloatField(default=0.0)
+    """What the last feed took."""
+    chunk_position = models.BigIntegerField(default=0)
+    """All sample chunks up to this key are stored."""
+    chunk_seen = models.BigIntegerField(default=0)
+    """Of the chunks up to this key, the samples before `stored_before` are stored."""
+    stored_before = models.DateTimeField(null=True)
+    state_position = models.BigIntegerField(default=0)
+    """All changes of state up to this key are stored."""
+    fed_at = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return f"history of {self.cluster_id} up to sample chunk {self.chunk_position}"
+
+
+class PendingFigures(models.Model):
+    """What one round brought besides system samples, until it is in the history.
+
+    Written with the round and deleted by the feed: a process that is killed loses nothing.
+    """
+
+    cluster = models.ForeignKey(Cluster, on_delete=models.CASCADE, related_name="pending_figures")
+    kind = models.CharField(max_length=16)
+    at = models.DateTimeField()
+    """When the round ended."""
+    data = models.BinaryField()
+    """See `history.pending`."""
+
+    class Meta:
+        ordering = ("pk",)
+
+    def __str__(self) -> str:
+        return f"{self.kind} of {self.at}"

@@ -14,6 +14,7 @@ from apps.cluster.models import Cluster
 from apps.cluster.services import cluster_ensure, cluster_polled, cluster_touch
 from apps.collector.answers import QUERIES, Harvest, harvest_make
 from apps.collector.engine import UNDECIDED, Engine
+from apps.collector.history.pending import KEPT_KINDS, pending_store
 from apps.collector.leases import Lease, RoundCounts, lease_drop, lease_end, lease_take
 from apps.collector.memory import memory_load
 from apps.collector.samples import BEYOND_ANY_EVENT, SampleCursor
@@ -115,6 +116,8 @@ def _round(
             logger.warning("%s round %d outlived its lease; dropped", kind, lease.number)
             return None
         harvest_store(harvest)
+        if kind in KEPT_KINDS:
+            pending_store(cluster, kind, harvest.good.values(), nodes=nodes, at=done.ended_at)
         if kind == FigureKind.SYSTEM:
             identities_store(nodes, harvest.identities, client=engine.client, targets=targets)
             changed = node_states_store(
@@ -129,6 +132,7 @@ def _round(
     # Only now: a round that could not be stored must ask for the same again.
     engine.memory.cursors.update(harvest.cursors)
     engine.memory.readings.update(harvest.readings)
+    engine.memory.clocks.update(harvest.clocks)
     engine.memory.rounds[kind] = lease.number
     return RoundResult(
         kind=kind,

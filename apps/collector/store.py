@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from apps.collector.answers import Harvest, Identity
+from apps.collector.clocks import skew_kept
 from apps.nodes.models import LatestFigures, Node, SampleChunk
 from apps.runtime.client import RuntimeClient
 from apps.runtime.types import Connection, Target
@@ -81,6 +82,8 @@ def _told(node: Node, identity: Identity, connection: Connection) -> dict[str, A
     }
     if identity.boot != node.boot:
         told["booted_at"] = identity.answered_at
+    if identity.clock is not None:
+        told["clock_skew_s"] = skew_kept(node.clock_skew_s, identity.clock)
     sample = identity.sample
     if sample is not None:
         told |= {

@@ -44,6 +44,8 @@ class Node(models.Model):
     wire_generation = models.CharField(max_length=8, blank=True)
     server_pid = models.BigIntegerField(null=True, blank=True)
     is_leader = models.BooleanField(null=True, blank=True)
+    clock_skew_s = models.FloatField(null=True, blank=True)
+    """The node's clock minus the portal's, to about half a second; positive: it is ahead."""
     dialback_address = models.CharField(max_length=255, blank=True)
     dialback_pairs_spent = models.PositiveIntegerField(null=True, blank=True)
     is_simulated = models.BooleanField(default=False)

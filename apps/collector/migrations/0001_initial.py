@@ -5,34 +5,47 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('cluster', '0001_initial'),
+        ("cluster", "0001_initial"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='PollRound',
+            name="PollRound",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('kind', models.CharField(max_length=16)),
-                ('number', models.BigIntegerField(default=0)),
-                ('started_at', models.DateTimeField(null=True)),
-                ('finished_at', models.DateTimeField(null=True)),
-                ('nodes_asked', models.PositiveIntegerField(default=0)),
-                ('nodes_answered', models.PositiveIntegerField(default=0)),
-                ('nodes_failed', models.PositiveIntegerField(default=0)),
-                ('nodes_pending', models.PositiveIntegerField(default=0)),
-                ('calls_total', models.BigIntegerField(default=0)),
-                ('skipped_total', models.BigIntegerField(default=0)),
-                ('lease_holder', models.CharField(blank=True, max_length=64)),
-                ('lease_until', models.DateTimeField(null=True)),
-                ('cluster', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='poll_rounds', to='cluster.cluster')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("kind", models.CharField(max_length=16)),
+                ("number", models.BigIntegerField(default=0)),
+                ("started_at", models.DateTimeField(null=True)),
+                ("finished_at", models.DateTimeField(null=True)),
+                ("nodes_asked", models.PositiveIntegerField(default=0)),
+                ("nodes_answered", models.PositiveIntegerField(default=0)),
+                ("nodes_failed", models.PositiveIntegerField(default=0)),
+                ("nodes_pending", models.PositiveIntegerField(default=0)),
+                ("calls_total", models.BigIntegerField(default=0)),
+                ("skipped_total", models.BigIntegerField(default=0)),
+                ("lease_holder", models.CharField(blank=True, max_length=64)),
+                ("lease_until", models.DateTimeField(null=True)),
+                (
+                    "cluster",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="poll_rounds",
+                        to="cluster.cluster",
+                    ),
+                ),
             ],
             options={
-                'constraints': [models.UniqueConstraint(fields=('cluster', 'kind'), name='poll_round_kind')],
+                "constraints": [
+                    models.UniqueConstraint(fields=("cluster", "kind"), name="poll_round_kind")
+                ],
             },
         ),
     ]
