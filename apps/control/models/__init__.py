@@ -1,0 +1,1 @@
+"""The tables of control; each file of this package is one concern."""
