@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 
+import redis
 import structlog
 from celery import signals
 from celery.beat import Scheduler, Service
@@ -19,6 +20,25 @@ log = structlog.get_logger(__name__)
 CONCURRENCY = 16
 """Threads are only made as tasks need them. Several control jobs may each take minutes."""
 READY_DEADLINE_S = 20.0
+BROKER_DEADLINE_S = 3.0
+
+
+def broker_check() -> None:
+    """Raises RuntimeError when there should be a broker and it does not answer."""
+    if not settings.PORTAL_REDIS_URL:
+        return
+    client = redis.Redis.from_url(
+        settings.PORTAL_REDIS_URL, socket_connect_timeout=BROKER_DEADLINE_S
+    )
+    try:
+        client.ping()
+    except redis.RedisError as error:
+        raise RuntimeError(
+            f"The broker of CLIO_PORTAL_REDIS_URL does not answer: {error}\n"
+            "Start it, or unset the variable: the portal then does without."
+        ) from error
+    finally:
+        client.close()
 
 
 class Background:
@@ -48,11 +68,7 @@ class Background:
         signals.task_prerun.connect(_connections_check, weak=False)
         self._thread.start()
         if not self._ready.wait(READY_DEADLINE_S):
-            raise RuntimeError(
-                "The Celery worker did not start. Is the broker of CLIO_PORTAL_REDIS_URL up?"
-                if settings.PORTAL_REDIS_URL
-                else "The Celery worker did not start; see the log above."
-            )
+            raise RuntimeError("The Celery worker did not start; see the log above.")
         for entry in settings.CELERY_BEAT_SCHEDULE.values():
             # Beat's first turn comes one interval from now: a minute, for some.
             app.send_task(entry["task"], **entry["options"])

@@ -31,7 +31,7 @@ class DataLock:
         self.path = directory / FILE_NAME
         self._file: IO[str] | None = None
 
-    def acquire(self, *, address: str, at: datetime) -> None:
+    def acquire(self) -> None:
         """Raises AlreadyRunning, saying who holds it."""
         descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         file = os.fdopen(descriptor, "r+")
@@ -41,12 +41,17 @@ class DataLock:
             holder = _read(file)
             file.close()
             raise AlreadyRunning(self.path, holder) from None
-        file.seek(0)
-        file.truncate()
-        since = at.isoformat(timespec="seconds")
-        json.dump({"pid": os.getpid(), "since": since, "address": address}, file)
-        file.flush()
+        file.truncate(0)  # what is there is of a holder that was killed
         self._file = file
+
+    def describe(self, *, address: str, at: datetime) -> None:
+        """Say in the file who holds it, for the one who will be refused."""
+        if self._file is None:
+            raise RuntimeError("The lock is not held.")
+        since = at.isoformat(timespec="seconds")
+        self._file.seek(0)
+        json.dump({"pid": os.getpid(), "since": since, "address": address}, self._file)
+        self._file.flush()
 
     def release(self) -> None:
         if self._file is not None:

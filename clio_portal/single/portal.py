@@ -23,7 +23,7 @@ from apps.accounts.services import first_administrator_ensure
 from apps.cluster.services import cluster_ensure
 from apps.collector.engine import engine_close
 from apps.common.time import utc_now
-from clio_portal.single.background import Background
+from clio_portal.single.background import Background, broker_check
 from clio_portal.single.bridge import WsgiBridge
 from clio_portal.single.lock import DataLock
 from clio_portal.single.threads import ElasticThreads
@@ -89,9 +89,10 @@ class Portal:
 
     def run(self) -> int:
         """The exit code. Raises AlreadyRunning, PortBusy, RuntimeError before anything serves."""
-        self._lock.acquire(address=self.url, at=utc_now())
+        self._lock.acquire()
         listener = listen(self.host, self.port)
         self.port = listener.getsockname()[1]
+        self._lock.describe(address=self.url, at=utc_now())
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
         self._prepare()
@@ -109,6 +110,7 @@ class Portal:
             runner.run(self._server.serve(sockets=[listener]))
 
     def _prepare(self) -> None:
+        broker_check()
         call_command("migrate", interactive=False, verbosity=0)
         cluster_ensure(at=utc_now())
         first = first_administrator_ensure(at=utc_now())
