@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,8 @@ import pytest
 from apps.cluster.hostfile import HostList, hostfile_parse
 from apps.cluster.problems import ConfigProblem
 from apps.runtime.types import Target
+from demo.ports import PortBlock
+from demo.processes import popen_stop, process_spawn
 
 PATH = Path("/etc/clio/hostfile")
 
@@ -95,15 +99,17 @@ def test_a_list_without_hosts_is_an_error(text: str) -> None:
         parse(text)
 
 
-@pytest.mark.runtime
-def test_a_real_runtime_counts_a_comment_as_a_line(clio_run_2_3_2: Path, tmp_path: Path) -> None:
+@pytest.fixture
+def port() -> Iterator[int]:
+    block = PortBlock(nodes=1)
+    yield block.base_port
+    block.release()
+
+
+def test_a_real_runtime_counts_a_comment_as_a_line(
+    clio_run_2_3_2: Path, tmp_path: Path, port: int
+) -> None:
     """The reason for our numbering: node ids must be those that the runtimes give themselves."""
-    import subprocess
-    import time
-
-    from demo.ports import ports_find
-
-    (port,) = ports_find(1)
     hostfile = tmp_path / "hostfile"
     hostfile.write_text(f"# a comment\n\n127.0.0.1:{port}\n")
     config = tmp_path / "clio.yaml"
@@ -113,25 +119,18 @@ def test_a_real_runtime_counts_a_comment_as_a_line(clio_run_2_3_2: Path, tmp_pat
         "viz: {enabled: false}\n"
     )
     log = tmp_path / "log"
-    with log.open("wb") as out:
-        process = subprocess.Popen(
-            [str(clio_run_2_3_2), "start"],
-            env={
-                "PATH": "/usr/bin:/bin",
-                "HOME": str(tmp_path),
-                "CLIO_SERVER_CONF": str(config),
-                "CLIO_STORAGE_ROOT": str(tmp_path),
-            },
-            cwd=tmp_path,
-            stdout=out,
-            stderr=out,
-        )
+    env = {
+        "PATH": "/usr/bin:/bin",
+        "HOME": str(tmp_path),
+        "CLIO_SERVER_CONF": str(config),
+        "CLIO_STORAGE_ROOT": str(tmp_path),
+    }
+    process = process_spawn([str(clio_run_2_3_2), "start"], env=env, cwd=tmp_path, log=log)
     try:
-        until = time.monotonic() + 30
+        until = time.monotonic() + 60
         while b"node=" not in log.read_bytes() and time.monotonic() < until:
             time.sleep(0.1)
     finally:
-        process.kill()
-        process.wait()
+        popen_stop(process, grace_s=2)
     (target,) = hostfile_parse(hostfile.read_text(), path=hostfile, default_port=9413).targets
     assert f"node={target.node_id})".encode() in log.read_bytes()

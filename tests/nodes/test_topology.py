@@ -138,7 +138,7 @@ def test_the_name_is_the_host_unless_hosts_repeat(cluster: Cluster) -> None:
     assert node_row(first, at=AT) == rows(cluster)[0]
 
 
-@pytest.mark.parametrize("told", ["", "0.0.0.0"])
+@pytest.mark.parametrize("told", ["", "0.0.0.0"])  # noqa: S104 - a name, not a bind
 def test_a_nameless_runtime_is_called_by_its_configured_address(
     cluster: Cluster, told: str
 ) -> None:
