@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,6 +17,8 @@ from apps.nodes.models import FigureKind, LatestFigures, Node
 from apps.nodes.rows import UP_STATES
 from apps.nodes.selectors import Latest, latest
 
+_TIER_NODE = re.compile(r"_node\d+$", re.ASCII)
+"""In a cluster the runtime ends a tier's name with the node that holds it."""
 ADMIN_POOL_ID = "1.0"
 """Every runtime has the admin pool; no configuration declares it."""
 
@@ -141,7 +144,7 @@ def _merge(
     tiers = _tier_names(config)
     for pool_id in sorted(set(live) - declared_ids, key=_pool_order):
         pool = live[pool_id]
-        own = pool_id == ADMIN_POOL_ID or pool.pool_name in tiers
+        own = pool_id == ADMIN_POOL_ID or _TIER_NODE.sub("", pool.pool_name) in tiers
         rows.append(
             PoolRow(
                 mod_name=pool.chimod_name,

@@ -7,6 +7,7 @@ from django.test import Client
 from django.utils import timezone
 
 from apps.cluster.models import Cluster, ConfigStatus, ConfigVersion
+from apps.nodes.models import LatestFigures
 from tests.factories import CONFIG_PATH, cluster_make, cluster_of_four, config_make
 from tests.pages.markup import Markup
 
@@ -28,6 +29,20 @@ def test_pools_and_their_drift(viewer_client: Client) -> None:
     assert "admin 1.0 clio_admin — no yes" in text
     assert "2 pools drifted" in text
     assert "a pool may run there too" in text, "the node that is down is not known"
+
+
+def test_a_storage_tier_is_the_runtimes_own_under_its_name_in_a_cluster(
+    viewer_client: Client,
+) -> None:
+    cluster_of_four(at=timezone.now())
+    row = LatestFigures.objects.get(node__node_id=0, kind="pools")
+    assert row.figures is not None
+    for item in row.figures:
+        if item["pool_id"] == "512.1":
+            item["pool_name"] = "ram::cte_ram_tier1_node0"
+    row.save()
+    text = text_of(viewer_client, "/pools")
+    assert "ram::cte_ram_tier1_node0 512.1 clio_bdev — no yes 0 runtime's own" in text
 
 
 def test_pools_without_any(viewer_client: Client) -> None:

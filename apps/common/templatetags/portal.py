@@ -24,6 +24,8 @@ HOT_PCT = 90.0
 NO_PREDICTION_DAYS = 999_999
 NARROW_SPACE = "\u202f"
 TITLE_CHARS = 300
+SHORT_CHARS = 20
+"""Up to this length a name is never cut, neither here nor by its column."""
 
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _BINARY_UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
@@ -205,10 +207,11 @@ def clip(value: Any, length: int = 80) -> SafeString:
     if value is None or value == "":
         return format_html('<span class="none">{}</span>', UNKNOWN)
     text = _CONTROLS.sub("\ufffd", str(value))
-    if len(text) <= length:
+    if len(text) <= SHORT_CHARS:
         return format_html("<bdi>{}</bdi>", text)
     title = text if len(text) <= TITLE_CHARS else f"{text[:TITLE_CHARS]}…"
-    return format_html('<bdi title="{}">{}…</bdi>', title, text[:length])
+    shown = text if len(text) <= length else f"{text[:length]}…"
+    return format_html('<bdi title="{}">{}</bdi>', title, shown)
 
 
 @register.simple_tag
