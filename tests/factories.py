@@ -210,6 +210,7 @@ def node_make(cluster: Cluster, *, node_id: int, at: datetime = AT, **changes: A
         "booted_at": at - timedelta(hours=2),
         "wire_generation": "2.3",
         "server_pid": 21924 + node_id,
+        "clock_skew_s": 0.4,
         "is_leader": node_id == 0,
         "created_at": at - timedelta(days=1),
     }

@@ -9,6 +9,9 @@ from django.db import models
 from apps.cluster.models import Cluster
 from apps.runtime.types import NodeState
 
+CLOCK_OFF_S = 2.0
+"""A node's clock that is further off than this needs to be set."""
+
 STATE_CHOICES = [(state.value, state.value) for state in NodeState]
 
 
@@ -71,6 +74,10 @@ class Node(models.Model):
     @property
     def address(self) -> str:
         return f"{self.host}:{self.port}"
+
+    @property
+    def clock_is_off(self) -> bool:
+        return self.clock_skew_s is not None and abs(self.clock_skew_s) > CLOCK_OFF_S
 
 
 class StateChange(models.Model):
