@@ -26,9 +26,27 @@ class HostKeyPolicy(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JumpHost:
+    """A machine that the session goes through."""
+
     host: str
     port: int = 22
     user: str = ""
+    key_file: Path | None = None
+    """``None``: the agent's keys."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Seconds for each part of a session; the command's own limit comes with the call."""
+
+    connect_s: float = 5.0
+    """Resolving the name and connecting; the key exchange may take as long again."""
+    banner_s: float = 5.0
+    authentication_s: float = 10.0
+    keepalive_s: float = 5.0
+    """How often an idle link is asked for a sign of life."""
+    silence_s: float = 15.0
+    """A link that has not answered for so long is lost."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +58,8 @@ class Access:
     method: Method
     clio_run: str
     """Full path of `clio_run` on that machine."""
+    subcommand: tuple[str, ...] = ()
+    """Words between `clio_run` and the action: ``runtime`` before release 2.2."""
     environment: Mapping[str, str] = field(default_factory=dict)
     """``CLIO_SERVER_CONF``, ``CLIO_STORAGE_ROOT`` and what else the runtime needs."""
     log_path: str = "/dev/null"
@@ -52,6 +72,8 @@ class Access:
     jump: JumpHost | None = None
     host_key_policy: HostKeyPolicy = HostKeyPolicy.ACCEPT_NEW
     known_hosts: Path | None = None
+    """Read under every policy but ``off``; written under ``accept-new``."""
+    limits: Limits = field(default_factory=Limits)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +117,8 @@ class DryRun:
     where: str
     as_whom: str
     via: str
+    warnings: tuple[str, ...] = ()
+    """Sentences on what is likely to go wrong."""
 
 
 class RemoteFailure(PortalError):
@@ -108,3 +132,10 @@ class RemoteFailure(PortalError):
         extra: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(message, code=code, status=502, remedy=remedy, extra=extra)
+        self.host_key_fingerprint = ""
+        """Of the machine that was reached, also when the session then failed."""
+        self.host_key_new = False
+        self.command_began: bool | None = False
+        """``None``: it may have."""
+        self.lines_total = 0
+        self.truncated = False
