@@ -62,7 +62,7 @@ class NegotiationFailed(RemoteFailure):
         super().__init__(
             f"{where} and the portal could not agree on an SSH session: {why}.",
             code="negotiation_failed",
-            remedy="Look into the log of sshd on that machine; it may be very old or set too tight.",
+            remedy="Look into the log of sshd on that machine; it may be old, or set too tight.",
         )
 
 
@@ -112,6 +112,16 @@ class HostKeyUnknown(RemoteFailure):
             remedy=f"Compare the fingerprint on the machine's console, then add the key to "
             f"{known_hosts} (ssh-keyscan prints the line); or choose the policy accept-new.",
             extra={"offered_fingerprint": offered},
+        )
+
+
+class KnownHostsUnusable(RemoteFailure):
+    def __init__(self, path: Path, why: str) -> None:
+        super().__init__(
+            f"The file of known host keys {path} can't be used: {why}.",
+            code="known_hosts_unusable",
+            remedy="Let the portal's user read and write it, or name another in "
+            "CLIO_PORTAL_SSH_KNOWN_HOSTS.",
         )
 
 
