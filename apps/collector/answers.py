@@ -67,6 +67,8 @@ class Harvest:
     cursors: dict[int, SampleCursor] = field(default_factory=dict)
     readings: dict[int, Reading] = field(default_factory=dict)
     answered: set[int] = field(default_factory=set)
+    long_answers: list[int] = field(default_factory=list)
+    """How many samples each node brought that had been out of sight."""
 
     @property
     def clocks(self) -> dict[int, ClockOffset]:
@@ -170,6 +172,8 @@ def _take_system(
         at=outcome.settled_at,
     )
     harvest.cursors[node_pk] = arrived.cursor
+    if arrived.new and cursor.catches_up(at=outcome.asked_at):
+        harvest.long_answers.append(len(samples))
     boot = arrived.cursor.boot
     identity = harvest.identities.setdefault(node_pk, Identity())
     identity.boot, identity.answered_at = boot, outcome.settled_at

@@ -29,6 +29,9 @@ from apps.runtime.watch import Watch
 SETTLING = timedelta(seconds=15)
 """How long a new process believes the stored states over its own first impressions."""
 
+FULL_RING = 1100.0
+"""Samples in a runtime's ring after twenty minutes."""
+
 
 @dataclass(slots=True)
 class Memory:
@@ -39,6 +42,8 @@ class Memory:
     cursors: dict[int, SampleCursor] = field(default_factory=dict)
     readings: dict[int, Reading] = field(default_factory=dict)
     clocks: dict[int, ClockOffset] = field(default_factory=dict)
+    long_answer: float = FULL_RING
+    """Samples in the answer of a node that had been out of sight, by the last round's average."""
     rounds: dict[str, int] = field(default_factory=dict)
     """The number of the last round that this process stored, by kind."""
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import transaction
@@ -32,9 +33,16 @@ logger = logging.getLogger(__name__)
 BUDGET_SHARE = 0.7
 """How much of its interval a round may spend waiting for answers."""
 
-CATCH_UP_NODES = 64
-"""Long answers (some 300 kB each) taken per round, so that a thousand nodes that are all
-new do not fill the memory at once; the others are asked for a sign of life meanwhile."""
+CATCH_UP_SAMPLES = 20_000
+"""Samples of long answers taken per round, so that a thousand nodes that are all new do not
+fill the memory at once; the other nodes are asked for a sign of life meanwhile."""
+
+CATCH_UP_NODES = (8, 512)
+"""At least and at most so many nodes' long answers in a round."""
+
+SLICE_NODES = 50
+"""Containers of so many nodes are asked for at a time: an answer has up to 44 kB, and takes
+milliseconds to decode, in which no other round of this process gets on."""
 
 ANSWERS = "It answers."
 
@@ -97,57 +105,128 @@ def _round(
     }
     engine.targets_set(targets.values(), at=at)
     memory_load(engine.memory, kind=kind, number=lease.number, nodes=nodes)
-    asks = _asks(engine, targets, kind=kind, at=at)
-    done = engine.scatter.round(
-        kind, asks, at=at, budget_s=budget_s, deadline_s=settings.PORTAL_DEADLINE_S
-    )
-    engine.watch.observe(done)
-    by_target = {target: pk for pk, target in targets.items()}
-    harvest = harvest_make(kind, done.outcomes, nodes=by_target, memory=engine.memory)
-    verdicts = (
-        engine.watch.verdicts(targets.values(), at=done.ended_at)
-        if kind == FigureKind.SYSTEM
-        else {}
-    )
-    counts = _counts(done, harvest, asked=len(asks))
-    changed = 0
-    with transaction.atomic():
-        if not lease_end(lease, counts=counts, at=done.ended_at):
-            logger.warning("%s round %d outlived its lease; dropped", kind, lease.number)
+    part = _Part(engine, cluster, nodes, targets, kind=kind, budget_s=budget_s, lease=lease)
+    began = time.monotonic()
+    slices = _slices(targets, kind=kind)
+    for index, asked in enumerate(slices):
+        part_began = time.monotonic()
+        part_at = at + timedelta(seconds=part_began - began)
+        result = part.run(asked, is_last=index == len(slices) - 1, at=part_at)
+        if index < len(slices) - 1:
+            # Half of the time is for the others.
+            time.sleep(time.monotonic() - part_began)
+    return result
+
+
+def _slices(targets: Mapping[int, Target], *, kind: str) -> list[dict[int, Target]]:
+    """Which nodes to ask at once: all of them, but for containers. At least one slice."""
+    if kind != FigureKind.CONTAINERS:
+        return [dict(targets)]
+    pks = list(targets)
+    starts = range(0, max(len(pks), 1), SLICE_NODES)
+    return [{pk: targets[pk] for pk in pks[start : start + SLICE_NODES]} for start in starts]
+
+
+class _Part:
+    """A round, or one slice of it: asked, decoded and stored before the next is asked."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        cluster: Cluster,
+        nodes: Mapping[int, Node],
+        targets: Mapping[int, Target],
+        *,
+        kind: str,
+        budget_s: float,
+        lease: Lease,
+    ) -> None:
+        self.engine = engine
+        self.cluster = cluster
+        self.nodes = nodes
+        self.targets = targets
+        self.by_target = {target: pk for pk, target in targets.items()}
+        self.kind = kind
+        self.budget_s = budget_s
+        self.lease = lease
+        self.counts = RoundCounts(asked=0, answered=0, failed=0, pending=0)
+        self.waited_s = 0.0
+
+    def run(
+        self, asked: Mapping[int, Target], *, is_last: bool, at: datetime
+    ) -> RoundResult | None:
+        """Ask, decode and store. ``None``: the lease ran out, and nothing was stored."""
+        engine, kind = self.engine, self.kind
+        asks = _asks(engine, asked, kind=kind, at=at)
+        done = engine.scatter.round(
+            kind, asks, at=at, budget_s=self.budget_s, deadline_s=settings.PORTAL_DEADLINE_S
+        )
+        engine.watch.observe(done)
+        harvest = harvest_make(kind, done.outcomes, nodes=self.by_target, memory=engine.memory)
+        self.counts = _counts_add(self.counts, done, harvest, asked=len(asks))
+        self.waited_s += (done.ended_at - at).total_seconds()
+        changed = self._store(harvest, is_last=is_last, at=done.ended_at)
+        if changed is None:
             return None
-        harvest_store(harvest)
-        if kind in KEPT_KINDS:
-            pending_store(cluster, kind, harvest.good.values(), nodes=nodes, at=done.ended_at)
-        if kind == FigureKind.SYSTEM:
-            identities_store(nodes, harvest.identities, client=engine.client, targets=targets)
-            changed = node_states_store(
-                list(
-                    _state_verdicts(engine, nodes, verdicts, by_target, harvest, at=done.ended_at)
-                ),
-                at=done.ended_at,
-            )
-            _heartbeat(cluster, nodes, verdicts, harvest, at=done.ended_at)
-        else:
-            cluster_touch(cluster)
-    # Only now: a round that could not be stored must ask for the same again.
-    engine.memory.cursors.update(harvest.cursors)
-    engine.memory.readings.update(harvest.readings)
-    engine.memory.clocks.update(harvest.clocks)
-    engine.memory.rounds[kind] = lease.number
-    return RoundResult(
-        kind=kind,
-        number=lease.number,
-        counts=counts,
-        states_changed=changed,
-        duration_s=(done.ended_at - at).total_seconds(),
-    )
+        # Only now: a round that could not be stored must ask for the same again.
+        engine.memory.cursors.update(harvest.cursors)
+        engine.memory.readings.update(harvest.readings)
+        engine.memory.clocks.update(harvest.clocks)
+        if harvest.long_answers:
+            engine.memory.long_answer = sum(harvest.long_answers) / len(harvest.long_answers)
+        engine.memory.rounds[kind] = self.lease.number
+        return RoundResult(
+            kind=kind,
+            number=self.lease.number,
+            counts=self.counts,
+            states_changed=changed,
+            duration_s=self.waited_s,
+        )
+
+    def _store(self, harvest: Harvest, *, is_last: bool, at: datetime) -> int | None:
+        """Everything in one transaction. The number of states that changed."""
+        is_system = self.kind == FigureKind.SYSTEM
+        # Outside the transaction: it can take half a second to connect to silent nodes.
+        verdicts = self.engine.watch.verdicts(self.targets.values(), at=at) if is_system else {}
+        changed = 0
+        with transaction.atomic():
+            if is_last and not lease_end(self.lease, counts=self.counts, at=at):
+                logger.warning(
+                    "%s round %d outlived its lease; dropped", self.kind, self.lease.number
+                )
+                return None
+            harvest_store(harvest)
+            if self.kind in KEPT_KINDS:
+                pending_store(
+                    self.cluster, self.kind, harvest.good.values(), nodes=self.nodes, at=at
+                )
+            if is_system:
+                identities_store(
+                    self.nodes,
+                    harvest.identities,
+                    client=self.engine.client,
+                    targets=self.targets,
+                )
+                changed = node_states_store(
+                    list(
+                        _state_verdicts(
+                            self.engine, self.nodes, verdicts, self.by_target, harvest, at=at
+                        )
+                    ),
+                    at=at,
+                )
+                _heartbeat(self.cluster, self.nodes, verdicts, harvest, at=at)
+            elif is_last:
+                cluster_touch(self.cluster)
+        return changed
 
 
 def _asks(engine: Engine, targets: Mapping[int, Target], *, kind: str, at: datetime) -> list[Ask]:
     if kind != FigureKind.SYSTEM:
         return [Ask(target, QUERIES[kind]) for target in targets.values()]
     asks: list[Ask] = []
-    room = CATCH_UP_NODES
+    least, most = CATCH_UP_NODES
+    room = min(max(int(CATCH_UP_SAMPLES / max(engine.memory.long_answer, 1)), least), most)
     for pk, target in targets.items():
         cursor = engine.memory.cursors.get(pk, SampleCursor())
         first = cursor.next_event_id(at=at)
@@ -161,11 +240,12 @@ def _asks(engine: Engine, targets: Mapping[int, Target], *, kind: str, at: datet
     return asks
 
 
-def _counts(done: Round, harvest: Harvest, *, asked: int) -> RoundCounts:
+def _counts_add(counts: RoundCounts, done: Round, harvest: Harvest, *, asked: int) -> RoundCounts:
+    failed = {pk for pk, _ in harvest.failed} - harvest.answered
     return RoundCounts(
-        asked=asked - len(done.refused),
-        answered=len(harvest.answered),
-        failed=len({pk for pk, _ in harvest.failed} - harvest.answered),
+        asked=counts.asked + asked - len(done.refused),
+        answered=counts.answered + len(harvest.answered),
+        failed=counts.failed + len(failed),
         pending=len(done.pending),
     )
 

@@ -60,15 +60,18 @@ def identities_store(
 ) -> None:
     """Who each node says it is; rows are written only where something changed.
 
-    `nodes` are as read at the round's start; one update per changed node, which is all of
-    them once and hardly any after that.
+    `nodes` are as read at the round's start. Nodes that change alike share one statement:
+    every node changes once by itself, and after that little but the clocks' offsets does.
     """
+    alike: dict[tuple[tuple[str, Any], ...], list[int]] = {}
     for node_pk, identity in identities.items():
         node = nodes[node_pk]
         told = _told(node, identity, client.connection(targets[node_pk]))
         changes = {name: value for name, value in told.items() if getattr(node, name) != value}
         if changes:
-            Node.objects.filter(pk=node_pk, retired_at=None).update(**changes)
+            alike.setdefault(tuple(sorted(changes.items())), []).append(node_pk)
+    for changed, node_pks in alike.items():
+        Node.objects.filter(pk__in=node_pks, retired_at=None).update(**dict(changed))
 
 
 def _told(node: Node, identity: Identity, connection: Connection) -> dict[str, Any]:
