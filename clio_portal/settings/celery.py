@@ -31,7 +31,9 @@ __all__ = [
 ]
 
 COLLECTOR_TASKS = "apps.collector.tasks."
+CONTROL_TASKS = "apps.control.tasks."
 MAINTAIN_S = 60.0
+TEND_S = 2.0
 
 
 def _entry(task: str, every_s: float) -> dict[str, Any]:
@@ -60,7 +62,7 @@ CELERY_TASK_ROUTES = {
     "apps.collector.tasks.*": {"queue": "collector"},
     "apps.control.tasks.*": {"queue": "control"},
 }
-CELERY_IMPORTS = ["apps.collector.tasks"]
+CELERY_IMPORTS = ["apps.collector.tasks", "apps.control.tasks"]
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_SEND_TASK_EVENTS = False
@@ -75,4 +77,10 @@ CELERY_BEAT_SCHEDULE = {
     "collect-containers": _entry("collect_containers_task", portal.PORTAL_POLL_CONTAINERS_S),
     "config-watch": _entry("config_watch_task", portal.PORTAL_POLL_CONFIG_S),
     "maintain": _entry("maintain_task", MAINTAIN_S),
+    # Not on the queue of the jobs: there it would wait for the jobs that it looks after.
+    "control-tend": {
+        "task": CONTROL_TASKS + "control_tend_task",
+        "schedule": TEND_S,
+        "options": {"expires": TEND_S, "queue": "collector"},
+    },
 }

@@ -6,176 +6,379 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('cluster', '0001_initial'),
-        ('nodes', '0002_node_clock_skew'),
+        ("cluster", "0001_initial"),
+        ("nodes", "0002_node_clock_skew"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='JobBatch',
+            name="JobBatch",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('action', models.CharField(max_length=32)),
-                ('size', models.PositiveIntegerField()),
-                ('stop_on_failure', models.BooleanField(default=True)),
-                ('status', models.CharField(choices=[('running', 'running'), ('paused', 'paused'), ('succeeded', 'succeeded'), ('failed', 'failed'), ('canceled', 'canceled')], db_index=True, default='running', max_length=16)),
-                ('requested_by_name', models.CharField(max_length=150)),
-                ('reason', models.TextField(blank=True)),
-                ('warnings', models.JSONField(default=list)),
-                ('address', models.CharField(blank=True, max_length=64)),
-                ('request_id', models.CharField(blank=True, max_length=64)),
-                ('user_agent', models.CharField(blank=True, max_length=300)),
-                ('idempotency_key', models.CharField(blank=True, max_length=128)),
-                ('created_at', models.DateTimeField()),
-                ('finished_at', models.DateTimeField(null=True)),
-                ('outcome', models.TextField(blank=True)),
-                ('cluster', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='job_batches', to='cluster.cluster')),
-                ('requested_by', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("action", models.CharField(max_length=32)),
+                ("size", models.PositiveIntegerField()),
+                ("stop_on_failure", models.BooleanField(default=True)),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[
+                            ("running", "running"),
+                            ("paused", "paused"),
+                            ("succeeded", "succeeded"),
+                            ("failed", "failed"),
+                            ("canceled", "canceled"),
+                        ],
+                        db_index=True,
+                        default="running",
+                        max_length=16,
+                    ),
+                ),
+                ("requested_by_name", models.CharField(max_length=150)),
+                ("reason", models.TextField(blank=True)),
+                ("warnings", models.JSONField(default=list)),
+                ("address", models.CharField(blank=True, max_length=64)),
+                ("request_id", models.CharField(blank=True, max_length=64)),
+                ("user_agent", models.CharField(blank=True, max_length=300)),
+                ("idempotency_key", models.CharField(blank=True, max_length=128)),
+                ("created_at", models.DateTimeField()),
+                ("finished_at", models.DateTimeField(null=True)),
+                ("outcome", models.TextField(blank=True)),
+                (
+                    "cluster",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="job_batches",
+                        to="cluster.cluster",
+                    ),
+                ),
+                (
+                    "requested_by",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
             ],
             options={
-                'verbose_name_plural': 'job batches',
-                'ordering': ('-pk',),
+                "verbose_name_plural": "job batches",
+                "ordering": ("-pk",),
             },
         ),
         migrations.CreateModel(
-            name='ControlJob',
+            name="ControlJob",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('node_number', models.PositiveIntegerField()),
-                ('node_name', models.CharField(max_length=300)),
-                ('action', models.CharField(db_index=True, max_length=32)),
-                ('status', models.CharField(choices=[('queued', 'queued'), ('running', 'running'), ('verifying', 'verifying'), ('succeeded', 'succeeded'), ('failed', 'failed'), ('timed_out', 'timed out'), ('canceled', 'canceled'), ('lost', 'lost')], default='queued', max_length=16)),
-                ('requested_by_name', models.CharField(max_length=150)),
-                ('reason', models.TextField(blank=True)),
-                ('warnings', models.JSONField(default=list)),
-                ('address', models.CharField(blank=True, max_length=64)),
-                ('request_id', models.CharField(blank=True, max_length=64)),
-                ('user_agent', models.CharField(blank=True, max_length=300)),
-                ('idempotency_key', models.CharField(blank=True, max_length=128)),
-                ('queued_at', models.DateTimeField()),
-                ('dispatched_at', models.DateTimeField(null=True)),
-                ('dispatch_count', models.PositiveIntegerField(default=0)),
-                ('started_at', models.DateTimeField(null=True)),
-                ('finished_at', models.DateTimeField(null=True)),
-                ('lease_holder', models.CharField(blank=True, max_length=100)),
-                ('lease_until', models.DateTimeField(null=True)),
-                ('overdue_since', models.DateTimeField(null=True)),
-                ('cancel_requested_at', models.DateTimeField(null=True)),
-                ('cancel_requested_by', models.CharField(blank=True, max_length=150)),
-                ('exit_code', models.IntegerField(null=True)),
-                ('outcome_code', models.CharField(blank=True, max_length=40)),
-                ('outcome', models.TextField(blank=True)),
-                ('remedy', models.TextField(blank=True)),
-                ('lines_total', models.PositiveIntegerField(default=0)),
-                ('truncated', models.BooleanField(default=False)),
-                ('host_key_fingerprint', models.CharField(blank=True, max_length=100)),
-                ('host_key_new', models.BooleanField(default=False)),
-                ('boot_before', models.BigIntegerField(null=True)),
-                ('boot_after', models.BigIntegerField(null=True)),
-                ('cluster', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='control_jobs', to='cluster.cluster')),
-                ('node', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='control_jobs', to='nodes.node')),
-                ('requested_by', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('batch', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='jobs', to='control.jobbatch')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("node_number", models.PositiveIntegerField()),
+                ("node_name", models.CharField(max_length=300)),
+                ("action", models.CharField(db_index=True, max_length=32)),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[
+                            ("queued", "queued"),
+                            ("running", "running"),
+                            ("verifying", "verifying"),
+                            ("succeeded", "succeeded"),
+                            ("failed", "failed"),
+                            ("timed_out", "timed out"),
+                            ("canceled", "canceled"),
+                            ("lost", "lost"),
+                        ],
+                        default="queued",
+                        max_length=16,
+                    ),
+                ),
+                ("requested_by_name", models.CharField(max_length=150)),
+                ("reason", models.TextField(blank=True)),
+                ("warnings", models.JSONField(default=list)),
+                ("address", models.CharField(blank=True, max_length=64)),
+                ("request_id", models.CharField(blank=True, max_length=64)),
+                ("user_agent", models.CharField(blank=True, max_length=300)),
+                ("idempotency_key", models.CharField(blank=True, max_length=128)),
+                ("queued_at", models.DateTimeField()),
+                ("dispatched_at", models.DateTimeField(null=True)),
+                ("dispatch_count", models.PositiveIntegerField(default=0)),
+                ("started_at", models.DateTimeField(null=True)),
+                ("finished_at", models.DateTimeField(null=True)),
+                ("lease_holder", models.CharField(blank=True, max_length=100)),
+                ("lease_until", models.DateTimeField(null=True)),
+                ("overdue_since", models.DateTimeField(null=True)),
+                ("cancel_requested_at", models.DateTimeField(null=True)),
+                ("cancel_requested_by", models.CharField(blank=True, max_length=150)),
+                ("exit_code", models.IntegerField(null=True)),
+                ("outcome_code", models.CharField(blank=True, max_length=40)),
+                ("outcome", models.TextField(blank=True)),
+                ("remedy", models.TextField(blank=True)),
+                ("lines_total", models.PositiveIntegerField(default=0)),
+                ("truncated", models.BooleanField(default=False)),
+                ("host_key_fingerprint", models.CharField(blank=True, max_length=100)),
+                ("host_key_new", models.BooleanField(default=False)),
+                ("boot_before", models.BigIntegerField(null=True)),
+                ("boot_after", models.BigIntegerField(null=True)),
+                (
+                    "cluster",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="control_jobs",
+                        to="cluster.cluster",
+                    ),
+                ),
+                (
+                    "node",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="control_jobs",
+                        to="nodes.node",
+                    ),
+                ),
+                (
+                    "requested_by",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "batch",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="jobs",
+                        to="control.jobbatch",
+                    ),
+                ),
             ],
             options={
-                'ordering': ('-pk',),
+                "ordering": ("-pk",),
             },
         ),
         migrations.CreateModel(
-            name='BatchItem',
+            name="BatchItem",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('position', models.PositiveIntegerField()),
-                ('node_number', models.PositiveIntegerField()),
-                ('status', models.CharField(choices=[('waiting', 'waiting'), ('launched', 'launched'), ('skipped', 'skipped')], default='waiting', max_length=16)),
-                ('note', models.TextField(blank=True)),
-                ('node', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='nodes.node')),
-                ('job', models.OneToOneField(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='batch_item', to='control.controljob')),
-                ('batch', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='items', to='control.jobbatch')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("position", models.PositiveIntegerField()),
+                ("node_number", models.PositiveIntegerField()),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[
+                            ("waiting", "waiting"),
+                            ("launched", "launched"),
+                            ("skipped", "skipped"),
+                        ],
+                        default="waiting",
+                        max_length=16,
+                    ),
+                ),
+                ("note", models.TextField(blank=True)),
+                (
+                    "node",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="nodes.node",
+                    ),
+                ),
+                (
+                    "job",
+                    models.OneToOneField(
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="batch_item",
+                        to="control.controljob",
+                    ),
+                ),
+                (
+                    "batch",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="items",
+                        to="control.jobbatch",
+                    ),
+                ),
             ],
             options={
-                'ordering': ('position',),
+                "ordering": ("position",),
             },
         ),
         migrations.CreateModel(
-            name='JobCheck',
+            name="JobCheck",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('at', models.DateTimeField()),
-                ('phase', models.CharField(max_length=16)),
-                ('found', models.TextField()),
-                ('reached', models.BooleanField()),
-                ('boot', models.BigIntegerField(null=True)),
-                ('job', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='checks', to='control.controljob')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("at", models.DateTimeField()),
+                ("phase", models.CharField(max_length=16)),
+                ("found", models.TextField()),
+                ("reached", models.BooleanField()),
+                ("boot", models.BigIntegerField(null=True)),
+                (
+                    "job",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="checks",
+                        to="control.controljob",
+                    ),
+                ),
             ],
             options={
-                'ordering': ('pk',),
+                "ordering": ("pk",),
             },
         ),
         migrations.CreateModel(
-            name='JobLine',
+            name="JobLine",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('number', models.PositiveIntegerField()),
-                ('stream', models.CharField(max_length=6)),
-                ('text', models.TextField(blank=True)),
-                ('at', models.DateTimeField()),
-                ('job', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='lines', to='control.controljob')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("number", models.PositiveIntegerField()),
+                ("stream", models.CharField(max_length=6)),
+                ("text", models.TextField(blank=True)),
+                ("at", models.DateTimeField()),
+                (
+                    "job",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="lines",
+                        to="control.controljob",
+                    ),
+                ),
             ],
             options={
-                'ordering': ('number',),
+                "ordering": ("number",),
             },
         ),
         migrations.CreateModel(
-            name='JobTransition',
+            name="JobTransition",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('at', models.DateTimeField()),
-                ('from_status', models.CharField(blank=True, choices=[('queued', 'queued'), ('running', 'running'), ('verifying', 'verifying'), ('succeeded', 'succeeded'), ('failed', 'failed'), ('timed_out', 'timed out'), ('canceled', 'canceled'), ('lost', 'lost')], max_length=16)),
-                ('to_status', models.CharField(choices=[('queued', 'queued'), ('running', 'running'), ('verifying', 'verifying'), ('succeeded', 'succeeded'), ('failed', 'failed'), ('timed_out', 'timed out'), ('canceled', 'canceled'), ('lost', 'lost')], max_length=16)),
-                ('by', models.CharField(max_length=150)),
-                ('note', models.TextField(blank=True)),
-                ('job', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='transitions', to='control.controljob')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("at", models.DateTimeField()),
+                (
+                    "from_status",
+                    models.CharField(
+                        blank=True,
+                        choices=[
+                            ("queued", "queued"),
+                            ("running", "running"),
+                            ("verifying", "verifying"),
+                            ("succeeded", "succeeded"),
+                            ("failed", "failed"),
+                            ("timed_out", "timed out"),
+                            ("canceled", "canceled"),
+                            ("lost", "lost"),
+                        ],
+                        max_length=16,
+                    ),
+                ),
+                (
+                    "to_status",
+                    models.CharField(
+                        choices=[
+                            ("queued", "queued"),
+                            ("running", "running"),
+                            ("verifying", "verifying"),
+                            ("succeeded", "succeeded"),
+                            ("failed", "failed"),
+                            ("timed_out", "timed out"),
+                            ("canceled", "canceled"),
+                            ("lost", "lost"),
+                        ],
+                        max_length=16,
+                    ),
+                ),
+                ("by", models.CharField(max_length=150)),
+                ("note", models.TextField(blank=True)),
+                (
+                    "job",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="transitions",
+                        to="control.controljob",
+                    ),
+                ),
             ],
             options={
-                'ordering': ('pk',),
+                "ordering": ("pk",),
             },
         ),
         migrations.AddConstraint(
-            model_name='jobbatch',
-            constraint=models.UniqueConstraint(condition=models.Q(('idempotency_key', ''), _negated=True), fields=('requested_by', 'idempotency_key'), name='job_batch_idempotency'),
+            model_name="jobbatch",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("idempotency_key", ""), _negated=True),
+                fields=("requested_by", "idempotency_key"),
+                name="job_batch_idempotency",
+            ),
         ),
         migrations.AddIndex(
-            model_name='controljob',
-            index=models.Index(fields=['status', 'queued_at'], name='control_job_status'),
+            model_name="controljob",
+            index=models.Index(fields=["status", "queued_at"], name="control_job_status"),
         ),
         migrations.AddIndex(
-            model_name='controljob',
-            index=models.Index(fields=['node', '-queued_at'], name='control_job_node'),
+            model_name="controljob",
+            index=models.Index(fields=["node", "-queued_at"], name="control_job_node"),
         ),
         migrations.AddConstraint(
-            model_name='controljob',
-            constraint=models.UniqueConstraint(condition=models.Q(('status__in', ('queued', 'running', 'verifying'))), fields=('node',), name='control_job_one_active'),
+            model_name="controljob",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("status__in", ("queued", "running", "verifying"))),
+                fields=("node",),
+                name="control_job_one_active",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='controljob',
-            constraint=models.UniqueConstraint(condition=models.Q(('idempotency_key', ''), _negated=True), fields=('requested_by', 'idempotency_key'), name='control_job_idempotency'),
+            model_name="controljob",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("idempotency_key", ""), _negated=True),
+                fields=("requested_by", "idempotency_key"),
+                name="control_job_idempotency",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='batchitem',
-            constraint=models.UniqueConstraint(fields=('batch', 'position'), name='batch_item_position'),
+            model_name="batchitem",
+            constraint=models.UniqueConstraint(
+                fields=("batch", "position"), name="batch_item_position"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='batchitem',
-            constraint=models.UniqueConstraint(fields=('batch', 'node'), name='batch_item_node'),
+            model_name="batchitem",
+            constraint=models.UniqueConstraint(fields=("batch", "node"), name="batch_item_node"),
         ),
         migrations.AddConstraint(
-            model_name='jobline',
-            constraint=models.UniqueConstraint(fields=('job', 'number'), name='job_line_number'),
+            model_name="jobline",
+            constraint=models.UniqueConstraint(fields=("job", "number"), name="job_line_number"),
         ),
     ]

@@ -1,0 +1,72 @@
+"""From row to message. A message may be lost or come twice: the row decides what runs."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import structlog
+from celery import current_app
+from django.db import transaction
+from django.db.models import F, Q
+from kombu.exceptions import OperationalError as BrokerError
+
+from apps.common.time import utc_now
+from apps.control.models import ControlJob, JobStatus
+
+log = structlog.get_logger(__name__)
+
+RUN_TASK = "apps.control.tasks.control_job_run_task"
+AGAIN_AFTER = timedelta(seconds=30)
+"""A message that nobody has acted on for so long may be lost."""
+MOST_AT_ONCE = 500
+
+
+def job_dispatch_on_commit(pk: int) -> None:
+    """Hand the job to a Celery worker as soon as its row is there for good."""
+    transaction.on_commit(lambda: _dispatch_first(pk))
+
+
+def _dispatch_first(pk: int) -> None:
+    job_dispatch(pk, at=utc_now())
+
+
+def job_dispatch(pk: int, *, at: datetime) -> bool:
+    """Send the message. False: the broker is away; `jobs_dispatch_again` will come back to it."""
+    # Counted first: the Celery worker may be done before this would be written.
+    sent = ControlJob.objects.filter(pk=pk, status=JobStatus.QUEUED).update(
+        dispatched_at=at, dispatch_count=F("dispatch_count") + 1
+    )
+    if not sent:
+        return False
+    try:
+        current_app.tasks[RUN_TASK].apply_async(args=(pk,), queue="control", retry=False)
+    except (BrokerError, OSError) as error:
+        log.warning("the broker does not take a control job", job=pk, error=str(error))
+        ControlJob.objects.filter(pk=pk, status=JobStatus.QUEUED, dispatched_at=at).update(
+            dispatched_at=None
+        )
+        return False
+    return True
+
+
+def jobs_dispatch_again(*, at: datetime) -> int:
+    """Send again what may have got lost: its message never went out, or long ago.
+
+    Each further try waits twice as long, so that a long queue is not flooded with repeats.
+    A job runs once however many of its messages arrive. Returns how many were sent.
+    """
+    queued = ControlJob.objects.filter(status=JobStatus.QUEUED, cancel_requested_at=None)
+    waiting = queued.filter(Q(dispatched_at=None) | Q(dispatched_at__lt=at - AGAIN_AFTER))
+    sent = 0
+    rows = waiting.order_by("pk").values_list("pk", "dispatched_at", "dispatch_count")
+    for pk, dispatched_at, count in rows[:MOST_AT_ONCE]:
+        due = dispatched_at is None or dispatched_at < at - AGAIN_AFTER * 2 ** min(count - 1, 6)
+        if not due:
+            continue
+        if not job_dispatch(pk, at=at):
+            # The broker is away, which is so for all of them; or this one was just begun.
+            if ControlJob.objects.filter(pk=pk, status=JobStatus.QUEUED).exists():
+                break
+            continue
+        sent += 1
+    return sent

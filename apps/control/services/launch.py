@@ -1,0 +1,170 @@
+"""The one way in: permission → job row and audit row → message, in this order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.conf import settings
+from django.db import IntegrityError, transaction
+
+from apps.accounts.models import User
+from apps.accounts.roles import permission_full_name
+from apps.audit.models import Outcome
+from apps.audit.services import audit_record
+from apps.common.request_context import RequestContext, request_context
+from apps.control.actions import Action, action_get
+from apps.control.errors import (
+    ConfirmNeeded,
+    IdempotencyReused,
+    NodeBusy,
+    NotAllowed,
+    ReadOnly,
+    ReasonMissing,
+)
+from apps.control.models import ControlJob, JobBatch, JobStatus, JobTransition
+from apps.control.services.dispatch import job_dispatch_on_commit
+from apps.control.services.records import job_actor, job_context, job_target
+from apps.control.warnings import warnings_of
+from apps.nodes.models import Node
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What is asked for, by a person or a script."""
+
+    action: str
+    reason: str = ""
+    confirmed: bool = False
+    """The warnings were seen, and it is meant."""
+    by_script: bool = False
+    """Signed in with a token: documented scripts give no reason and confirm nothing."""
+    idempotency_key: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Launched:
+    job: ControlJob
+    created: bool
+    """False: the same request came before, and this is its job."""
+
+
+def control_job_launch(*, node: Node, user: User, order: Order, at: datetime) -> Launched:
+    """Queue one action on one node.
+
+    Raises ReadOnly, NotAllowed, ActionUnknown, ReasonMissing, ConfirmNeeded, NodeBusy (409,
+    with the running job) and IdempotencyReused.
+    """
+    action = order_check(order, user=user)
+    repeated = _repeated(order, node=node, user=user)
+    if repeated is not None:
+        return Launched(repeated, created=False)
+    warnings = warnings_of(node.cluster, action, node_ids=[_number(node)], at=at)
+    if warnings and not order.confirmed and not order.by_script:
+        raise ConfirmNeeded(warnings)
+    try:
+        with transaction.atomic():
+            job = job_add(
+                node=node, user=user, order=order, warnings=warnings, at=at, where=request_context()
+            )
+    except IntegrityError:
+        # Two at once: the database let one of them through.
+        repeated = _repeated(order, node=node, user=user)
+        if repeated is not None:
+            return Launched(repeated, created=False)
+        _busy_check(node)
+        raise
+    return Launched(job, created=True)
+
+
+def order_check(order: Order, *, user: User) -> Action:
+    """May `user` do this at all, and did they say why? See `control_job_launch`."""
+    if settings.PORTAL_READ_ONLY:
+        raise ReadOnly
+    action = action_get(order.action)
+    if not user.is_active or not user.has_perm(permission_full_name(action.permission)):
+        raise NotAllowed
+    if settings.PORTAL_REASON_REQUIRED and not order.by_script and not order.reason.strip():
+        raise ReasonMissing
+    return action
+
+
+def job_add(
+    *,
+    node: Node,
+    user: User,
+    order: Order,
+    warnings: list[str],
+    at: datetime,
+    where: RequestContext,
+    batch: JobBatch | None = None,
+) -> ControlJob:
+    """The rows of a launch, and the message once they are committed.
+
+    Call in a transaction; see `order_check` for what must hold. Raises NodeBusy, or
+    IntegrityError when another launch got in between.
+    """
+    _busy_check(node)
+    job = ControlJob.objects.create(
+        cluster=node.cluster,
+        node=node,
+        node_number=_number(node),
+        node_name=node.address,
+        action=order.action,
+        requested_by=user,
+        requested_by_name=user.get_username(),
+        reason=order.reason.strip(),
+        warnings=warnings,
+        address=where.address,
+        request_id=where.request_id[:64],
+        user_agent=where.user_agent[:300],
+        idempotency_key=order.idempotency_key,
+        batch=batch,
+        queued_at=at,
+    )
+    JobTransition.objects.create(
+        job=job, at=at, to_status=JobStatus.QUEUED, by=job.requested_by_name
+    )
+    audit_record(
+        action="job.launch",
+        actor=job_actor(job),
+        context=job_context(job),
+        outcome=Outcome.PENDING,
+        target=job_target(job),
+        reason=job.reason,
+        after={
+            "action": job.action,
+            "warnings": warnings,
+            "batch": None if batch is None else batch.pk,
+        },
+        job_id=str(job.pk),
+        at=at,
+    )
+    job_dispatch_on_commit(job.pk)
+    return job
+
+
+def _number(node: Node) -> int:
+    if node.node_id is None:
+        raise ValueError(f"{node} has left the host list")
+    return node.node_id
+
+
+def _busy_check(node: Node) -> None:
+    busy = ControlJob.objects.active().filter(node=node).first()
+    if busy is not None:
+        raise NodeBusy(busy)
+
+
+def _repeated(order: Order, *, node: Node, user: User) -> ControlJob | None:
+    if not order.idempotency_key:
+        return None
+    job: ControlJob | None = ControlJob.objects.filter(
+        requested_by=user, idempotency_key=order.idempotency_key
+    ).first()
+    if job is None:
+        return None
+    same = (job.node_id, job.action, job.reason) == (node.pk, order.action, order.reason.strip())
+    if not same:
+        raise IdempotencyReused
+    return job
