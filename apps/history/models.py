@@ -126,3 +126,17 @@ class RetentionFloor(models.Model):
 
     def __str__(self) -> str:
         return f"{self.resolution} from {self.before}"
+
+
+class StorageTally(models.Model):
+    """How many rows and bytes a resolution has of one UTC day: kept along by every writer,
+    because counting would mean to read everything."""
+
+    pk = models.CompositePrimaryKey("resolution", "day")
+    resolution = models.CharField(max_length=8)
+    day = models.IntegerField()
+    rows = models.BigIntegerField()
+    bytes = models.BigIntegerField()
+
+    def __str__(self) -> str:
+        return f"{self.resolution} of day {self.day}: {self.bytes} bytes"

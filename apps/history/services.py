@@ -5,7 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
+from apps.history import ingest, merge, retention, states
+from apps.history.limits import retention_limits
 from apps.history.types import Removed, RetentionLimits, SampleBatch, StateSample, Stored
+
+__all__ = [
+    "collection_mark",
+    "history_merge",
+    "retention_apply",
+    "retention_limits",
+    "samples_store",
+    "states_store",
+]
 
 
 def samples_store(*, cluster_key: int, batches: Sequence[SampleBatch], at: datetime) -> Stored:
@@ -16,14 +27,14 @@ def samples_store(*, cluster_key: int, batches: Sequence[SampleBatch], at: datet
     that was merged comes apart again for a late one. Best given in whole minutes (each call
     rewrites the minutes it touches), many subjects at once: 1,000 nodes take well under a
     second. Raises SamplesWrong (an unknown kind or metric, lists of different length, times
-    beyond the years 1970–2100); then nothing is stored.
+    outside the years 1970 to 2099); then nothing is stored.
     """
-    raise NotImplementedError
+    return ingest.store(cluster_key, batches, at)
 
 
 def states_store(*, cluster_key: int, changes: Sequence[StateSample], at: datetime) -> Stored:
     """Store changes of state; repeated ones change nothing. Raises SamplesWrong."""
-    raise NotImplementedError
+    return ingest.store(cluster_key, states.state_batches(changes), at)
 
 
 def collection_mark(*, cluster_key: int, at: datetime) -> None:
@@ -32,7 +43,8 @@ def collection_mark(*, cluster_key: int, at: datetime) -> None:
     Where marks are missing for longer than `selectors.BLIND_AFTER_S`, the portal did not
     look, and `state_timeline` shows "not known" instead of the last state.
     """
-    raise NotImplementedError
+    if states.mark_due(cluster_key, at):
+        ingest.store(cluster_key, states.state_batches([states.mark(at)]), at)
 
 
 def history_merge(*, at: datetime, limit: int = 5000) -> int:
@@ -40,17 +52,13 @@ def history_merge(*, at: datetime, limit: int = 5000) -> int:
 
     In small transactions. Call again while it returns `limit`.
     """
-    raise NotImplementedError
+    return merge.merge(at, limit)
 
 
 def retention_apply(*, at: datetime, limits: RetentionLimits, step: int = 2000) -> Removed:
     """Remove what is due, at most about `step` rows, in one short transaction.
 
-    Call again while `done` is false, with a pause between.
+    Call again while `done` is false, with a pause between. Only merged hours are removed:
+    call `history_merge` first.
     """
-    raise NotImplementedError
-
-
-def retention_limits() -> RetentionLimits:
-    """The limits that the settings name (``CLIO_PORTAL_HISTORY_*``)."""
-    raise NotImplementedError
+    return retention.apply(at, limits, step)

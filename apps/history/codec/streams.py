@@ -226,7 +226,7 @@ def rice_unpack(bodies: Sequence[bytes], count: int) -> U64:
     low_end = low_start + (k * count + 7) // 8 * 8
     if (low_end > starts + sizes * 8).any() or (runs > ESCAPE).any():
         raise BlockBroken("A stored block ends too early.")
-    numbers = runs.astype(np.uint64) << k.astype(np.uint64)[:, None]
+    numbers: U64 = runs.astype(np.uint64) << k.astype(np.uint64)[:, None]
     columns = np.arange(count, dtype=np.int64)
     for bit in range(int(k.max())):
         has = np.flatnonzero(k > bit)
@@ -302,9 +302,8 @@ def _undo(view: int, numbers: U64, first: Sequence[tuple[int, ...]]) -> U64:
 
 def _sums(start: U64, steps: U64) -> U64:
     """Running sums of each row, modulo 2**64, from its start."""
-    whole = np.concatenate((start[:, None], steps), axis=1)
-    np.cumsum(whole, axis=1, out=whole)
-    return whole
+    whole: U64 = np.concatenate((start[:, None], steps), axis=1)
+    return np.cumsum(whole, axis=1, dtype=np.uint64)
 
 
 def _sparse_unpack(bodies: Sequence[bytes], count: int) -> U64:
