@@ -89,7 +89,7 @@ def test_block_devices(viewer_client: Client) -> None:
     text = text_of(viewer_client, "/fragments/node/0/block-devices")
     assert "16.0 MiB of 64.0 MiB, 48.0 MiB free" in text
     assert "Writes 6.7 MiB/s" in text
-    assert "Predicted by the runtime's model Read start value 476.6 MB/s" in text
+    assert "Predicted by the model Read start value 476.6 MB/s" in text
     assert "Write 3 185.4 MB/s" in text
     assert "no prediction" in text
     assert "temperature (°C) 41" in text
