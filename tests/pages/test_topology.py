@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.core.cache import cache
 from django.test import Client
 from django.utils import timezone
 
@@ -195,3 +196,16 @@ def test_unknown_figures_are_dashes(viewer_client: Client) -> None:
     text = Markup(viewer_client.get("/", {"q": "0"}).content.decode()).text
     assert "CPU — RAM —" in text
     assert "No figures yet" in text
+
+
+def test_sums_say_how_many_nodes_they_are_of(viewer_client: Client) -> None:
+    cluster_of_four(at=timezone.now())
+    assert "4 workers of 2 nodes 6 tasks queued" in text_of_start(viewer_client)
+    Node.objects.filter(node_id__in=[2, 3]).delete()
+    topology_cache_clear()
+    cache.clear()
+    assert "4 workers 6 tasks queued" in text_of_start(viewer_client)
+
+
+def text_of_start(viewer_client: Client) -> str:
+    return Markup(viewer_client.get("/").content.decode()).text
