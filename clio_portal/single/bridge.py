@@ -47,7 +47,7 @@ class WsgiBridge:
             return
         loop = asyncio.get_running_loop()
         done: asyncio.Future[None] = loop.create_future()
-        exchange = _Exchange(self._application, environ_of(scope, body), loop, send, done)
+        exchange = _Exchange(self._application, environ_of(scope, body), loop, receive, send, done)
         self._waiting += 1
         if self._watch is None:
             self._watch = loop.create_task(self._relieve())
@@ -73,14 +73,17 @@ class _Exchange:
         application: WsgiApplication,
         environ: dict[str, Any],
         loop: asyncio.AbstractEventLoop,
+        receive: Receive,
         send: Send,
         done: asyncio.Future[None],
     ) -> None:
         self._application = application
         self._environ = environ
         self._loop = loop
+        self._receive = receive
         self._send = send
         self._done = done
+        self._gone = False
         self._status = 500
         self._headers: list[tuple[bytes, bytes]] = []
 
@@ -117,9 +120,23 @@ class _Exchange:
     def _stream(self, chunks: Iterable[bytes]) -> None:
         """Chunk by chunk, each taken by the client's socket before the next is made."""
         self._now(_start_message(self._status, self._headers))
+        watch = asyncio.run_coroutine_threadsafe(self._watch_client(), self._loop)
+        try:
+            self._send_chunks(chunks)
+        finally:
+            watch.cancel()
+
+    def _send_chunks(self, chunks: Iterable[bytes]) -> None:
         for chunk in chunks:
+            if self._gone:
+                return
             self._now({"type": "http.response.body", "body": chunk, "more_body": True})
         self._now({"type": "http.response.body", "body": b""})
+
+    async def _watch_client(self) -> None:
+        """uvicorn drops what is sent to a client that has left, and says nothing."""
+        message = await self._receive()
+        self._gone = message["type"] == "http.disconnect"
 
     def _now(self, message: Message) -> None:
         sent = asyncio.run_coroutine_threadsafe(_awaited(self._send, message), self._loop)
