@@ -12,6 +12,7 @@ from clio_portal.settings.logs import *
 from clio_portal.settings.mode import *
 from clio_portal.settings.portal import *
 from clio_portal.settings.security import *
+from clio_portal.settings.ssh import *
 from clio_portal.settings.storage import *
 
 PORTAL_UNKNOWN_VARIABLES = read.unknown()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from apps.control.models.access import ClusterAccess, NodeAccess
 from apps.control.models.batches import BatchItem, BatchStatus, ItemStatus, JobBatch
 from apps.control.models.jobs import (
     ACTIVE,
@@ -22,6 +23,7 @@ __all__ = [
     "TRANSITIONS",
     "BatchItem",
     "BatchStatus",
+    "ClusterAccess",
     "ControlJob",
     "ItemStatus",
     "JobBatch",
@@ -29,4 +31,5 @@ __all__ = [
     "JobLine",
     "JobStatus",
     "JobTransition",
+    "NodeAccess",
 ]

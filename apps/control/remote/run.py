@@ -48,8 +48,7 @@ def run_command(
     `on_line` is called in this thread, in order of the numbers. `cancel` ends the command, on
     the far side too. `deadline_s` is wall clock from the call; ending a command that is then
     still running takes up to 5 s more. A failure carries the host key's fingerprint and
-    whether the command began. Raises CommandUnusable (a PortalError) before anything is sent
-    for words that can't be run.
+    whether the command began. `extra` has its exit code, where it had one.
     """
     argv = command_argv(command, limit_s=deadline_s)
     started = time.monotonic()
@@ -134,6 +133,7 @@ def _check_code(
         failure = CommandTimedOut(program, where, at)
         failure.command_began = True
     if failure:
+        failure.extra["exit_code"] = ending.exit_code
         raise failure
 
 

@@ -13,13 +13,12 @@ import math
 import re
 import shlex
 
-from apps.common.errors import PortalError
-from apps.control.remote.types import Command
+from apps.control.remote.types import Command, RemoteFailure
 
 KILL_AFTER_S = 5
 """What ignores SIGTERM gets SIGKILL so many seconds later."""
 MARK = "clio-portal-pid"
-MARK_LINE = re.compile(rb"clio-portal-pid (\d{1,10})")
+MARK_LINE = re.compile(rb"^clio-portal-pid (\d{1,10})\n", re.MULTILINE)
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 # Says its pid, so that the command can be ended later, and becomes the command.
@@ -30,6 +29,7 @@ _MARKED = f'echo "{MARK} $$"; exec "$@"'
 _DETACHED = "; ".join(
     (
         "log=$1; shift; cd /",
+        """case $log in "~/"*) log=$HOME/${log#"~/"};; esac""",
         '[ -e "$1" ] || { echo "$1: not found" >&2; exit 127; }',
         '[ -d "$1" ] && { echo "$1: is a directory" >&2; exit 126; }',
         '[ -x "$1" ] || { echo "$1: not executable" >&2; exit 126; }',
@@ -51,14 +51,13 @@ ENDED_AT_ONCE = 70
 """Exit code of a detached start that ended with 0 instead of staying."""
 
 
-class CommandUnusable(PortalError):
+class CommandUnusable(RemoteFailure):
     """A word that no machine could be given."""
 
     def __init__(self, what: str) -> None:
         super().__init__(
             what,
             code="command_unusable",
-            status=400,
             remedy="Correct the node's access settings.",
         )
 

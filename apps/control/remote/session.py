@@ -30,27 +30,24 @@ class Mark:
 
     def __init__(self) -> None:
         self.pid: int | None = None
-        self._held = bytearray()
+        self._held = b""
         self._open = True
 
     def feed(self, data: bytes) -> bytes:
+        """The command's own output among `data`."""
         if not self._open:
             return data
         self._held += data
-        for match in MARK_LINE.finditer(self._held):
-            start, end = match.span()
-            whole = (start == 0 or self._held[start - 1 : start] == b"\n") and self._held[
-                end : end + 1
-            ] == b"\n"
-            if whole:
-                self.pid = int(match[1])
-                del self._held[start : end + 1]
-                return self.release()
+        match = MARK_LINE.search(self._held)
+        if match:
+            self.pid = int(match[1])
+            self._held = self._held[: match.start()] + self._held[match.end() :]
+            return self.release()
         return self.release() if len(self._held) > MARK_WITHIN_BYTES else b""
 
     def release(self) -> bytes:
         self._open = False
-        held, self._held = bytes(self._held), bytearray()
+        held, self._held = self._held, b""
         return held
 
 
