@@ -49,6 +49,7 @@ ANSWERS = "It answers."
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoundResult:
+    cluster_pk: int
     kind: str
     number: int
     counts: RoundCounts
@@ -176,6 +177,7 @@ class _Part:
             engine.memory.long_answer = sum(harvest.long_answers) / len(harvest.long_answers)
         engine.memory.rounds[kind] = self.lease.number
         return RoundResult(
+            cluster_pk=self.cluster.pk,
             kind=kind,
             number=self.lease.number,
             counts=self.counts,

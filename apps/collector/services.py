@@ -6,15 +6,23 @@ import os
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from django.db.models import Min
+
 from apps.cluster.services import ConfigCheck, cluster_ensure, cluster_touch, config_check
 from apps.collector.engine import Engine, engine_get
+from apps.collector.history.upkeep import history_upkeep
+from apps.collector.models import HistoryFeed
 from apps.collector.rounds import RoundResult, round_run
 from apps.collector.store import samples_prune
-from apps.nodes.models import Node
+from apps.history.services import collection_mark
+from apps.nodes.models import FigureKind, Node
 from apps.nodes.services import nodes_sync
 
 SAMPLES_KEPT = timedelta(minutes=20)
 """As far back as a runtime's own ring reaches; longer ago is history's."""
+
+SAMPLES_WAIT = timedelta(days=1)
+"""How long samples wait for a history that can't take them."""
 
 
 def config_watch(*, at: datetime) -> ConfigCheck:
@@ -34,9 +42,18 @@ def collect(*, kind: str, at: datetime, engine: Engine | None = None) -> RoundRe
     """
     if not Node.objects.present().exists():
         config_watch(at=at)
-    return round_run(engine or engine_get(), kind=kind, at=at)
+    result = round_run(engine or engine_get(), kind=kind, at=at)
+    if result is not None and kind == FigureKind.SYSTEM:
+        collection_mark(cluster_key=result.cluster_pk, at=at)
+    return result
 
 
 def maintain(*, at: datetime) -> int:
-    """Delete what is no longer needed. Returns the number of sample rows deleted."""
-    return samples_prune(before=at - SAMPLES_KEPT)
+    """Delete what is no longer needed. Returns the number of sample rows deleted.
+
+    Samples that the history does not hold yet wait for it, but not for ever.
+    """
+    history_upkeep(at=at)
+    fed_to = HistoryFeed.objects.aggregate(Min("chunk_position"))["chunk_position__min"]
+    fed = samples_prune(before=at - SAMPLES_KEPT, up_to=fed_to or 0)
+    return fed + samples_prune(before=at - SAMPLES_WAIT)

@@ -98,15 +98,19 @@ def _told(node: Node, identity: Identity, connection: Connection) -> dict[str, A
     return told
 
 
-def samples_prune(*, before: datetime, batch: int = 2000, at_most: int = 100_000) -> int:
-    """Delete samples older than `before`, a few at a time so that no writer waits long."""
+def samples_prune(
+    *, before: datetime, up_to: int | None = None, batch: int = 2000, at_most: int = 100_000
+) -> int:
+    """Delete samples older than `before`, a few at a time so that no writer waits long.
+
+    `up_to`: only chunks up to this key.
+    """
+    old = SampleChunk.objects.filter(last_at__lt=before)
+    if up_to is not None:
+        old = old.filter(pk__lte=up_to)
     deleted = 0
     while deleted < at_most:
-        keys = list(
-            SampleChunk.objects.filter(last_at__lt=before)
-            .order_by("last_at")
-            .values_list("pk", flat=True)[:batch]
-        )
+        keys = list(old.order_by("last_at").values_list("pk", flat=True)[:batch])
         if not keys:
             break
         SampleChunk.objects.filter(pk__in=keys).delete()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from celery import shared_task
 
+from apps.collector.history.feed import history_feed
 from apps.collector.services import collect, config_watch, maintain
 from apps.common.time import utc_now
 from apps.nodes.models import FigureKind
@@ -37,6 +38,12 @@ def config_watch_task() -> None:
 
 
 @shared_task
+def history_feed_task() -> None:
+    """Move what was collected into the history."""
+    history_feed(at=utc_now())
+
+
+@shared_task
 def maintain_task() -> None:
-    """Delete samples that are too old."""
+    """Merge and remove history; delete samples that are too old."""
     maintain(at=utc_now())

@@ -33,6 +33,8 @@ __all__ = [
 COLLECTOR_TASKS = "apps.collector.tasks."
 CONTROL_TASKS = "apps.control.tasks."
 MAINTAIN_S = 60.0
+HISTORY_FEED_S = 5.0
+"""How often is looked whether there is something for the history; see the feed itself."""
 TEND_S = 2.0
 
 
@@ -76,6 +78,7 @@ CELERY_BEAT_SCHEDULE = {
     ),
     "collect-containers": _entry("collect_containers_task", portal.PORTAL_POLL_CONTAINERS_S),
     "config-watch": _entry("config_watch_task", portal.PORTAL_POLL_CONFIG_S),
+    "history-feed": _entry("history_feed_task", HISTORY_FEED_S),
     "maintain": _entry("maintain_task", MAINTAIN_S),
     # Not on the queue of the jobs: there it would wait for the jobs that it looks after.
     "control-tend": {

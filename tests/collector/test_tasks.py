@@ -13,6 +13,7 @@ from django.conf import settings as django_settings
 from apps.cluster.models import Cluster, ConfigStatus
 from apps.collector import tasks
 from apps.collector.engine import client_options, engine_close, engine_get
+from apps.collector.history.feed import history_feed
 from apps.collector.models import PollRound
 from apps.collector.services import config_watch, maintain
 from apps.nodes.models import Node, SampleChunk
@@ -60,6 +61,7 @@ def test_every_kind_runs_on_one_engine(configured: Path) -> None:
         tasks.collect_block_devices_task,
         tasks.collect_containers_task,
         tasks.config_watch_task,
+        tasks.history_feed_task,
         tasks.maintain_task,
     ):
         task.run()
@@ -95,6 +97,8 @@ def test_maintain_deletes_samples_older_than_twenty_minutes() -> None:
     node = node_make(cluster_make(), node_id=0)
     samples_make(node, at=AT - timedelta(minutes=21), seconds=60)
     samples_make(node, at=AT, seconds=60)
+    assert maintain(at=AT) == 0, "the history does not hold them yet"
+    history_feed(at=AT)
     assert maintain(at=AT) == 30
     assert SampleChunk.objects.count() == 30
     assert maintain(at=AT) == 0

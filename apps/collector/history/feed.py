@@ -31,6 +31,7 @@ BY_MINUTES_FROM_S = 30.0
 """Fed less often than that, only whole minutes are taken: each is then written once."""
 ROUNDS_LATE = timedelta(seconds=8)
 """How long after a minute's end the last of its samples have come."""
+SLACK = timedelta(seconds=5)
 CLAIM = timedelta(seconds=120)
 """A feed that dies leaves its cluster to the next one after this time."""
 BATCHES_AT_ONCE = 250
@@ -89,9 +90,8 @@ def next_feed_at(duration_s: float, *, at: datetime) -> datetime:
     soonest = at + timedelta(seconds=interval_s)
     if interval_s < BY_MINUTES_FROM_S:
         return soonest
-    minute = at.replace(second=0, microsecond=0) + ROUNDS_LATE
-    while minute < soonest - timedelta(seconds=BY_MINUTES_FROM_S):
-        minute += timedelta(minutes=1)
+    # Just after a minute's end, when all of its samples have come.
+    minute = (soonest - ROUNDS_LATE + SLACK).replace(second=0, microsecond=0) + ROUNDS_LATE
     return minute if minute > at else minute + timedelta(minutes=1)
 
 
