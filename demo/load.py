@@ -45,7 +45,7 @@ class DemoLoad:
             if self._stop.wait(PAUSE_S):
                 return
             # A burst on a node that is down or hangs would only wait.
-            if node.is_ready():
+            if node.is_ready() and not self._stop.is_set():
                 self._burst(node, command)
 
     def _bursts(self) -> Iterator[tuple[LocalNode, list[str]]]:

@@ -25,7 +25,7 @@ from apps.runtime.types import Target
 from demo import node_config, ports, processes
 from demo.readiness import Probe
 
-NODE_READY_TIMEOUT_S = 60.0
+NODE_READY_TIMEOUT_S = 120.0
 POLL_S = 0.05
 STOP_GRACE_S = 10.0
 LOG_TAIL_BYTES = 4000

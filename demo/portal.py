@@ -20,6 +20,7 @@ USERNAME = "demo"
 TOKEN_NAME = "demo"  # noqa: S105 - the token's name, not the token
 MANAGE_TIMEOUT_S = 120
 HTTP_TIMEOUT_S = 5
+MAX_READINESS_BYTES = 2000
 POLL_S = 0.2
 STOP_GRACE_S = 10.0
 # The person's other settings of the portal hold for the demo too, but its data are its own.
@@ -116,10 +117,20 @@ class DemoPortal:
                 raise PortalError(ended)
             if time.monotonic() > deadline:
                 raise PortalError(
-                    f"The portal was not ready in time. Its log {self.log} ends:\n"
-                    f"{log_tail(self.log)}"
+                    f"The portal was not ready in time: {self._readiness()}. Its log {self.log} "
+                    f"ends:\n{log_tail(self.log)}"
                 )
             time.sleep(POLL_S)
+
+    def _readiness(self) -> str:
+        """What the portal itself says is missing."""
+        try:
+            with urllib.request.urlopen(self.url + "readyz", timeout=HTTP_TIMEOUT_S) as answer:  # noqa: S310
+                return str(answer.read(MAX_READINESS_BYTES).decode(errors="replace"))
+        except urllib.error.HTTPError as error:
+            return error.read(MAX_READINESS_BYTES).decode(errors="replace")
+        except OSError as error:
+            return f"it does not answer ({error})"
 
     def token_works(self, token: str) -> bool:
         return self.status("api/topology", token=token) != 401
