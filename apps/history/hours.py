@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from apps.history.aggregates.hours import MinuteStats, hour_pack, hour_rows
@@ -39,7 +39,7 @@ def hours_merge(names: Sequence[HourName], tally: Tally) -> int:
             found.setdefault((row[0], hour), []).append(row)
     if not found:
         return 0
-    raws: list[tuple[int, int, Samples]] = []
+    raws = _samples_of(found, kinds)
     minutes, aggregates = [], []
     for (one, hour), rows in found.items():
         metrics = KINDS[kinds[one, hour]]
@@ -53,9 +53,6 @@ def hours_merge(names: Sequence[HourName], tally: Tally) -> int:
         together = row_pack(whole, metrics, count=count, start_ms=start_ms)
         aggregates.append((one, hour, count, together))
         tally.add(Resolution.HOUR, hour // 24, len(together))
-        parts = blocks_unpack([row[4] for row in rows if row[4]])
-        if parts:
-            raws.append((one, hour, samples_join(parts, metrics)))
         for row in rows:
             tally.minute(row[1], -len(row[3]), -len(row[4] or b""), rows=-1)
     packed_raws = blocks_pack([samples for _, _, samples in raws])
@@ -70,6 +67,21 @@ def hours_merge(names: Sequence[HourName], tally: Tally) -> int:
     rows_delete(MinuteBlock, [(one, hour * 60, hour * 60 + 60) for one, hour in found])
     days_make({(one, hour // 24, kinds[one, hour]) for one, hour in found}, tally)
     return len(found)
+
+
+def _samples_of(
+    found: Mapping[tuple[int, int], Sequence[tuple[Any, ...]]],
+    kinds: Mapping[tuple[int, int], str],
+) -> list[tuple[int, int, Samples]]:
+    """Series, hour, and the samples of its minutes together."""
+    blocks = [bytes(row[4]) for rows in found.values() for row in rows if row[4]]
+    minutes = iter(blocks_unpack(blocks))  # in one go: a minute alone is mostly overhead
+    out = []
+    for (one, hour), rows in found.items():
+        parts = [next(minutes) for row in rows if row[4]]
+        if parts:
+            out.append((one, hour, samples_join(parts, KINDS[kinds[one, hour]])))
+    return out
 
 
 def _minute_stats(row: tuple[Any, ...], metrics: Sequence[Metric]) -> MinuteStats:

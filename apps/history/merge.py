@@ -14,7 +14,7 @@ from apps.history.tally import Tally
 REST_MINUTES = 120
 """An hour is left alone for this long after its end: samples of a gap may still come."""
 
-HOURS_AT_ONCE = 100
+HOURS_AT_ONCE = 50
 
 OLDEST = """
 SELECT id, kind, oldest FROM (

@@ -3,10 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
-from apps.history.metrics import CATALOGUE, KINDS, Metric, metric_get
+import numpy as np
+
+from apps.history.errors import RangeWrong
+from apps.history.limits import retention_limits
+from apps.history.metrics import CATALOGUE, KINDS, SUBJECT_KIND_OF, Metric, metric_get
 from apps.history.models import Series
+from apps.history.reading import entries, plan, timelines
+from apps.history.reading.fleets import fleet_curve
+from apps.history.reading.lines import (
+    BLIND_AFTER_S,
+    MAX_CELLS,
+    MAX_POINTS,
+    affordable_span,
+    cells_check,
+    curve_of,
+    lines_read,
+    matrices_read,
+    series_find,
+)
+from apps.history.reading.ranges import Buckets, buckets_choose
+from apps.history.states import milliseconds
 from apps.history.types import (
     FleetResult,
     Heatmap,
@@ -37,15 +56,6 @@ __all__ = [
     "top_subjects",
 ]
 
-BLIND_AFTER_S = 150
-"""Without a mark of the collector for longer, a state counts as not known."""
-
-MAX_POINTS = 20_000
-"""Most buckets of one answer."""
-
-MAX_CELLS = 4_000_000
-"""Most buckets × subjects × metrics of one answer."""
-
 
 def series_list(
     *,
@@ -56,7 +66,12 @@ def series_list(
 ) -> list[Series]:
     """Series of a kind, by subject key: all of a cluster, those named, or those whose key
     begins so (``"7/"``: all parts of node 7)."""
-    raise NotImplementedError
+    found = Series.objects.filter(cluster_key=cluster_key, kind=kind)
+    if subject_keys is not None:
+        found = found.filter(subject_key__in=subject_keys)
+    if key_prefix:
+        found = found.filter(subject_key__startswith=key_prefix)
+    return list(found.order_by("subject_key"))
 
 
 def series_read(
@@ -80,7 +95,26 @@ def series_read(
     fine ones, the next coarser serves and the step grows (`step_s` and `resolution` say so).
     Raises MetricUnknown, RangeWrong (400).
     """
-    raise NotImplementedError
+    asked = [metric_get(key) for key in metrics]
+    buckets = buckets_choose(start, end, points=points, step_s=step_s, most=MAX_POINTS)
+    cells_check(buckets, len(subjects) * len(asked))
+    found = matrices_read(cluster_key, asked, subjects, buckets)
+    curves = []
+    for subject in subjects:
+        for metric in asked:
+            if SUBJECT_KIND_OF[metric.kind] != subject.kind:
+                continue
+            lines = found[metric.key]
+            line = lines.place_of.get(subject)
+            curves.append(curve_of(subject, metric, lines, line, buckets.count))
+    return SeriesResult(
+        start=buckets.start,
+        end=buckets.end,
+        step_s=buckets.step_s,
+        resolution=buckets.resolution,
+        starts_ms=buckets.starts_ms,
+        curves=tuple(curves),
+    )
 
 
 def fleet_aggregate(
@@ -96,7 +130,17 @@ def fleet_aggregate(
 ) -> FleetResult:
     """One curve per metric over `subjects` (``None``: all of the cluster that have the metric):
     minimum, average, maximum, p95, total. Range, step and errors as in `series_read`."""
-    raise NotImplementedError
+    asked = [metric_get(key) for key in metrics]
+    buckets = buckets_choose(start, end, points=points, step_s=step_s, most=MAX_POINTS)
+    found = matrices_read(cluster_key, asked, subjects, buckets)
+    return FleetResult(
+        start=buckets.start,
+        end=buckets.end,
+        step_s=buckets.step_s,
+        resolution=buckets.resolution,
+        starts_ms=buckets.starts_ms,
+        curves=tuple(fleet_curve(metric, found[metric.key].matrix) for metric in asked),
+    )
 
 
 def top_subjects(
@@ -113,7 +157,30 @@ def top_subjects(
 ) -> list[TopSubject]:
     """The subjects with the highest (or lowest) figure over the range; `by`: ``average``,
     ``maximum`` or ``minimum``. Those without a sample in it are left out."""
-    raise NotImplementedError
+    asked = metric_get(metric)
+    if by not in ("average", "maximum", "minimum"):
+        raise RangeWrong("by must be average, maximum or minimum.")
+    length_s = int((end - start).total_seconds())
+    series = series_find(cluster_key, asked.kind, subjects)
+    span = affordable_span(len(series), length_s)
+    buckets = buckets_choose(
+        start, end, points=None, step_s=span if length_s > 0 else None, most=MAX_CELLS
+    )
+    whole = Buckets(buckets.start_ms, buckets.step_s * buckets.count, 1, buckets.resolution)
+    lines = lines_read(series, [asked], whole)[asked.key]
+    figures = getattr(lines.matrix, by)[:, 0]
+    known = np.flatnonzero(~np.isnan(figures))
+    order = np.argsort(figures[known] if lowest else -figures[known], kind="stable")
+    return [
+        TopSubject(
+            subject=SubjectRef(lines.series[line].subject_kind, lines.series[line].subject_key),
+            label=lines.series[line].label,
+            minimum=float(lines.matrix.minimum[line, 0]),
+            average=float(lines.matrix.average[line, 0]),
+            maximum=float(lines.matrix.maximum[line, 0]),
+        )
+        for line in known[order][:limit].tolist()
+    ]
 
 
 def heatmap(
@@ -129,7 +196,31 @@ def heatmap(
 ) -> Heatmap:
     """Subjects × time of one metric. Default: all subjects that have it, at most 120 buckets
     (never finer than a minute unless `step_s` says so)."""
-    raise NotImplementedError
+    asked = metric_get(metric)
+    series = series_find(cluster_key, asked.kind, subjects)
+    length_s = int((end - start).total_seconds())
+    buckets = buckets_choose(
+        start,
+        end,
+        points=points or 120,
+        step_s=step_s,
+        most=MAX_POINTS,
+        finest_s=affordable_span(len(series), length_s),
+    )
+    cells_check(buckets, len(series))
+    lines = lines_read(series, [asked], buckets)[asked.key]
+    return Heatmap(
+        start=buckets.start,
+        end=buckets.end,
+        step_s=buckets.step_s,
+        resolution=buckets.resolution,
+        starts_ms=buckets.starts_ms,
+        subjects=tuple(SubjectRef(one.subject_kind, one.subject_key) for one in series),
+        labels=tuple(one.label for one in series),
+        metric=asked,
+        values=lines.matrix.average,
+        maxima=lines.matrix.maximum,
+    )
 
 
 def state_timeline(
@@ -141,7 +232,23 @@ def state_timeline(
     at: datetime,
 ) -> list[Timeline]:
     """What state each subject was in, span by span, in the order asked."""
-    raise NotImplementedError
+    until = min(end, at)
+    series = {
+        SubjectRef(one.subject_kind, one.subject_key): one
+        for one in series_find(cluster_key, "state", subjects)
+    }
+    start_ms, end_ms = milliseconds(start), milliseconds(until)
+    if end_ms <= start_ms:
+        return [Timeline(one, series[one].label if one in series else "", ()) for one in subjects]
+    ids = [one.id for one in series.values()]
+    changes = timelines.changes_read(ids, start_ms, end_ms)
+    seen = timelines.seen_spans(cluster_key, start_ms, end_ms, blind_ms=BLIND_AFTER_S * 1000)
+    out = []
+    for subject in subjects:
+        of = series.get(subject)
+        spans = timelines.spans_make(None if of is None else changes.get(of.id), seen, start, until)
+        out.append(Timeline(subject, "" if of is None else of.label, spans))
+    return out
 
 
 def raw_entries(
@@ -157,10 +264,20 @@ def raw_entries(
 ) -> list[RawEntry]:
     """Stored samples one by one: by time, or, with `since_event_id`, those of `boot` with that
     event id or a later one, by event id. The oldest `limit` of them."""
-    raise NotImplementedError
+    series = Series.objects.filter(
+        cluster_key=cluster_key, kind=kind, subject_kind=subject.kind, subject_key=subject.key
+    ).first()
+    if series is None:
+        return []
+    if since_event_id is not None:
+        return entries.entries_since(series, boot, since_event_id, limit)
+    first = start or series.first_at or datetime(1970, 1, 1, tzinfo=UTC)
+    last = end or (series.last_at or first) + timedelta(seconds=1)
+    found = entries.entries_between(series, milliseconds(first), milliseconds(last), limit)
+    return found if boot is None else [one for one in found if one.boot == boot]
 
 
 def retention_plan(*, at: datetime, limits: RetentionLimits | None = None) -> RetentionPlan:
     """Present size, growth and what will go when, per resolution; `limits` default to the
     settings'."""
-    raise NotImplementedError
+    return plan.plan(at, limits or retention_limits())

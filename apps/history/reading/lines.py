@@ -1,0 +1,141 @@
+"""Which series an answer has, and their matrices."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from apps.history.errors import RangeWrong
+from apps.history.metrics import SUBJECT_KIND_OF, Metric
+from apps.history.models import Series
+from apps.history.reading.curves import Matrix, matrix_make
+from apps.history.reading.ranges import SPAN_S, Buckets
+from apps.history.reading.source import Source
+from apps.history.types import Curve, Resolution, SubjectRef
+
+BLIND_AFTER_S = 150
+"""Without a mark of the collector for longer, a state counts as not known."""
+
+MAX_POINTS = 20_000
+"""Most buckets of one answer."""
+
+MAX_CELLS = 4_000_000
+"""Most buckets × subjects × metrics of one answer."""
+
+MAX_ROWS = 400_000
+"""Stored rows that a default step may make a heatmap or a top list read."""
+
+MARGIN_MS = {
+    Resolution.RAW: 300_000,
+    Resolution.MINUTE: 300_000,
+    Resolution.HOUR: 3_600_000,
+    Resolution.DAY: 86_400_000,
+}
+"""So much before the range is read, too: what holds at its start, and a counter's reading."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """A matrix and whose its lines are."""
+
+    series: Sequence[Series]
+    place_of: Mapping[SubjectRef, int]
+    matrix: Matrix
+
+
+def matrices_read(
+    cluster_key: int,
+    metrics: Sequence[Metric],
+    subjects: Sequence[SubjectRef] | None,
+    buckets: Buckets,
+) -> dict[str, Lines]:
+    """By metric key."""
+    by_kind: dict[str, list[Metric]] = {}
+    for metric in metrics:
+        by_kind.setdefault(metric.kind, []).append(metric)
+    found: dict[str, Lines] = {}
+    for kind, some in by_kind.items():
+        series = series_find(cluster_key, kind, subjects)
+        cells_check(buckets, len(series) * len(metrics))
+        found |= lines_read(series, some, buckets)
+    return found
+
+
+def lines_read(
+    series: Sequence[Series], metrics: Sequence[Metric], buckets: Buckets
+) -> dict[str, Lines]:
+    """Metrics of one kind."""
+    place_of = {
+        SubjectRef(one.subject_kind, one.subject_key): line for line, one in enumerate(series)
+    }
+    source = Source(
+        metrics[0].kind,
+        [one.id for one in series],
+        buckets.resolution,
+        buckets.start_ms - MARGIN_MS[buckets.resolution],
+        buckets.end_ms,
+        metrics,
+    )
+    return {
+        metric.key: Lines(series, place_of, matrix_make(source, metric, len(series), buckets))
+        for metric in metrics
+    }
+
+
+def series_find(cluster_key: int, kind: str, subjects: Sequence[SubjectRef] | None) -> list[Series]:
+    """In the order of the subjects asked for, or by key: numbers by their size."""
+    if subjects is None:
+        found = Series.objects.filter(
+            cluster_key=cluster_key, kind=kind, subject_kind=SUBJECT_KIND_OF[kind]
+        )
+        return sorted(found, key=_natural)
+    keys = [one.key for one in subjects]
+    known = {
+        SubjectRef(one.subject_kind, one.subject_key): one
+        for one in Series.objects.filter(cluster_key=cluster_key, kind=kind, subject_key__in=keys)
+    }
+    return [known[one] for one in dict.fromkeys(subjects) if one in known]
+
+
+def _natural(series: Series) -> tuple[tuple[int, str], ...]:
+    parts = series.subject_key.split("/")
+    return tuple((int(part), "") if part.isdecimal() else (-1, part) for part in parts)
+
+
+def curve_of(
+    subject: SubjectRef, metric: Metric, lines: Lines, line: int | None, count: int
+) -> Curve:
+    if line is None:
+        nothing = np.full(count, np.nan)
+        none = np.zeros(count, np.int64)
+        return Curve(subject, "", metric, nothing, nothing, nothing, none, None)
+    matrix = lines.matrix
+    cadence = float(matrix.cadence_s[line])
+    return Curve(
+        subject=subject,
+        label=lines.series[line].label,
+        metric=metric,
+        minimum=matrix.minimum[line],
+        average=matrix.average[line],
+        maximum=matrix.maximum[line],
+        counts=matrix.counts[line],
+        cadence_s=None if np.isnan(cadence) else cadence,
+    )
+
+
+def cells_check(buckets: Buckets, curves: int) -> None:
+    if buckets.count * curves > MAX_CELLS:
+        raise RangeWrong(
+            f"{curves:,} curves of {buckets.count:,} points are too many at once "
+            f"(at most {MAX_CELLS:,} points). Ask for fewer subjects, metrics or points."
+        )
+
+
+def affordable_span(series: int, length_s: int) -> int:
+    """The finest of minutes, hours and days of which not too many rows have to be read."""
+    for one in (Resolution.MINUTE, Resolution.HOUR):
+        if series * length_s / SPAN_S[one] <= MAX_ROWS:
+            return SPAN_S[one]
+    return SPAN_S[Resolution.DAY]
