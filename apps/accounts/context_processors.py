@@ -12,6 +12,7 @@ from apps.accounts.roles import PERMISSIONS, permission_full_name
 
 MENU = (
     ("topology", "Topology", "view_live"),
+    ("trends", "Trends", "view_live"),
     ("pools", "Pools", "view_live"),
     ("config", "Config", "view_config"),
 )

@@ -40,6 +40,7 @@ from apps.nodes.selectors import (
     workers_total,
 )
 from apps.nodes.trend import TREND_S, trend_of
+from apps.nodes.trends import PRESETS, marks_url
 from apps.runtime.types import NodeState
 
 CARDS_PER_PAGE = 60
@@ -177,7 +178,9 @@ def node_page(request: HttpRequest, node_id: int) -> HttpResponse:
         node = node_get(cluster, node_id=node_id)
     except NodeUnknown as error:
         return _unknown_node(request, cluster, error, node_id=node_id)
-    return render(request, "nodes/node.html", _node_context(cluster, node, at=at))
+    context = _node_context(cluster, node, at=at)
+    charts = {"presets": PRESETS, "marks_url": marks_url()}
+    return render(request, "nodes/node.html", context | charts)
 
 
 @require_safe

@@ -1,0 +1,186 @@
+// Line charts, one for each group of metrics, from one question to the history.
+
+import { address, ask } from "./api.js";
+import { VALUE_AXIS_PX } from "./axes.js";
+import { MOST_CURVES, TimeChart } from "./chart.js";
+import { onThemeChange } from "./dom.js";
+import * as format from "./format.js";
+import { ofNodes, prepare } from "./marks.js";
+import * as timeline from "./timeline.js";
+
+const MOST_POINTS = 1200;
+const FLEET = "/api/history/fleet";
+const SERIES = "/api/history/series";
+const SOURCES = { raw: "samples", minute: "minutes", hour: "hours", day: "days" };
+
+export class ChartsPane {
+  // `what`: { groups(): [{ title, metrics, optional? }], nodes(): text or "" for the fleet }
+  // `acts`: of the board. Elements within `root`: [data-charts], [data-states].
+  constructor(root, what, acts) {
+    this.root = root;
+    this.what = what;
+    this.acts = acts;
+    this.host = root.querySelector("[data-charts]");
+    this.states = root.querySelector("[data-states]");
+    this.charts = new Map();
+    this.marks = [];
+    onThemeChange(() => requestAnimationFrame(() => this.repaint()));
+    // The marks of control jobs come from their own address, or from whoever has them.
+    root.addEventListener("portal:marks", (event) => this.setMarks(event.detail));
+  }
+
+  get problem() {
+    if (this.what.groups().length) return "";
+    this.clear();
+    return "Choose at least one metric.";
+  }
+
+  get isFleet() {
+    return !this.what.nodes();
+  }
+
+  // Never more points than the widest chart has pixels.
+  get points() {
+    const widths = [...this.charts.values()].map((chart) => chart.width);
+    const width = widths.length ? Math.max(...widths) : this.host.clientWidth || 600;
+    return Math.max(60, Math.min(MOST_POINTS, width - VALUE_AXIS_PX));
+  }
+
+  async ask(range, signal) {
+    const nodes = this.what.nodes();
+    const metrics = [...new Set(this.what.groups().flatMap((group) => group.metrics))].join(",");
+    const body = await ask(nodes ? SERIES : FLEET, { nodes, metrics, from: range.from, to: range.to, points: this.points }, signal);
+    if (nodes && this.states) {
+      body.states = await ask("/api/history/states", { nodes, from: body.from, to: body.to }, signal);
+    }
+    return body;
+  }
+
+  clear() {
+    for (const chart of this.charts.values()) chart.destroy();
+    this.charts.clear();
+    if (this.states) this.states.hidden = true;
+  }
+
+  drop(title) {
+    const chart = this.charts.get(title);
+    if (chart) chart.destroy();
+    this.charts.delete(title);
+  }
+
+  draw(body) {
+    this.body = body;
+    const from = Date.parse(body.from) / 1000;
+    const to = Date.parse(body.to) / 1000;
+    const groups = this.what.groups();
+    const wanted = new Set(groups.map((group) => group.title));
+    for (const title of [...this.charts.keys()]) if (!wanted.has(title)) this.drop(title);
+    for (const group of groups) {
+      const found = body.series.filter((series) => group.metrics.includes(series.metric));
+      const curves = this.isFleet ? found.flatMap(fleetCurves) : nodeCurves(found);
+      if (group.optional && !curves.some(isKnown)) {
+        this.drop(group.title);
+        continue;
+      }
+      const left = curves.length > MOST_CURVES ? `, ${curves.length - MOST_CURVES} of ${curves.length} curves left out: choose fewer nodes` : "";
+      this.chart(group).show({
+        curves: curves.slice(0, MOST_CURVES),
+        times: body.times,
+        stepS: body.step_s,
+        unit: found.length ? found[0].unit : "",
+        from,
+        to,
+        note: `per ${format.length(body.step_s)}, from ${SOURCES[body.resolution]}${left}`,
+      });
+    }
+    this.order(groups);
+    if (this.states) {
+      if (body.states) timeline.show(this.states, body.states, from * 1000, to * 1000, VALUE_AXIS_PX);
+      else this.states.hidden = true;
+    }
+    this.applyMarks();
+    this.loadMarks();
+  }
+
+  chart(group) {
+    if (!this.charts.has(group.title)) {
+      const chart = new TimeChart(this.host, { title: group.title, csv: () => this.csv(group), on: this.acts });
+      this.charts.set(group.title, chart);
+    }
+    return this.charts.get(group.title);
+  }
+
+  // In the order of the groups; an element that stands right is not moved, or it would lose focus.
+  order(groups) {
+    let next = this.host.firstElementChild;
+    for (const group of groups) {
+      const chart = this.charts.get(group.title);
+      if (!chart) continue;
+      if (chart.root === next) next = next.nextElementSibling;
+      else this.host.insertBefore(chart.root, next);
+    }
+  }
+
+  // What is seen: the same buckets, not the same question.
+  csv(group) {
+    const nodes = this.what.nodes();
+    const { from, to, step_s: step } = this.body;
+    return address(nodes ? SERIES : FLEET, { nodes, metrics: group.metrics.join(","), from, to, step, format: "csv" });
+  }
+
+  // ---- marks -------------------------------------------------------------------
+
+  async loadMarks() {
+    const path = this.root.dataset.marksUrl;
+    if (!path) return;
+    try {
+      const { from, to } = this.body;
+      const body = await ask(path, { nodes: this.what.nodes(), from, to });
+      this.setMarks(body.marks);
+    } catch (error) {
+      if (error.status === undefined) throw error; // the charts stand without their marks
+    }
+  }
+
+  setMarks(list) {
+    this.marks = prepare(list);
+    this.applyMarks();
+  }
+
+  applyMarks() {
+    const ids = this.isFleet || !this.body ? null : new Set(this.body.series.map((series) => series.node_id));
+    for (const chart of this.charts.values()) chart.setMarks(ofNodes(this.marks, ids));
+  }
+
+  repaint() {
+    for (const chart of this.charts.values()) chart.repaint();
+  }
+}
+
+function isKnown(curve) {
+  return curve.avg.some((mean) => mean !== null);
+}
+
+function partWords(series) {
+  if (series.part === null) return [];
+  return [series.subject_kind === "worker" ? `worker ${series.part}` : series.part_name || series.part];
+}
+
+// Named by what tells them apart: the node where there are several, the part, the metric.
+function nodeCurves(found) {
+  const several = new Set(found.map((series) => series.node_id)).size > 1;
+  const metrics = new Set(found.map((series) => series.metric));
+  return found.map((series) => {
+    const words = [...(several ? [series.node] : []), ...partWords(series)];
+    if (metrics.size > 1 || !words.length) words.push(series.name);
+    const isFlat = series.min.every((low, i) => low === series.max[i]);
+    return { label: words.join(" · "), avg: series.avg, min: isFlat ? null : series.min, max: isFlat ? null : series.max };
+  });
+}
+
+function fleetCurves(series) {
+  return [
+    { label: "average of nodes; band: lowest to highest", avg: series.avg, min: series.min, max: series.max },
+    { label: "95th percentile of nodes", avg: series.p95, min: null, max: null },
+  ];
+}

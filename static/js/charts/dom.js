@@ -1,0 +1,48 @@
+// Small help with elements and colours. Text is always set as text.
+
+export function make(tag, attributes = {}, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, given] of Object.entries(attributes)) {
+    if (given === undefined || given === null || given === false) continue;
+    if (name === "class") element.className = given;
+    else if (name === "text") element.textContent = given;
+    else if (name.startsWith("on")) element.addEventListener(name.slice(2), given);
+    else element.setAttribute(name, given === true ? "" : given);
+  }
+  element.append(...children.filter((child) => child !== null && child !== undefined));
+  return element;
+}
+
+export function setText(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+}
+
+// A colour of the design as the canvas wants it: light-dark() and var() resolved.
+const probe = document.createElement("span");
+probe.hidden = true;
+
+export function colour(name) {
+  if (!probe.isConnected) document.body.append(probe);
+  probe.style.color = "";
+  probe.style.color = `var(${name})`;
+  return getComputedStyle(probe).color;
+}
+
+export function faded(rgb, alpha) {
+  const parts = rgb.match(/[\d.]+/g);
+  return parts && parts.length >= 3 ? `rgba(${parts[0]}, ${parts[1]}, ${parts[2]}, ${alpha})` : rgb;
+}
+
+export function onThemeChange(run) {
+  new MutationObserver(run).observe(document.documentElement, { attributes: true, attributeFilter: ["data-theme"] });
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", run);
+}
+
+export function save(blob, name) {
+  const url = URL.createObjectURL(blob);
+  const link = make("a", { href: url, download: name });
+  document.body.append(link);
+  link.click();
+  link.remove();
+  setTimeout(() => URL.revokeObjectURL(url), 10000);
+}
