@@ -270,6 +270,10 @@ class LocalCluster:
         """The running daemons: "node 0" and so on, with their pids."""
         return {f"node {node.node_id}": node.pid for node in self.nodes if node.pid is not None}
 
+    @property
+    def description(self) -> str:
+        return f"{len(self.nodes)} CLIO nodes (iowarp-core {self.version})"
+
     def launch(self) -> None:
         """Start all nodes at once, without waiting."""
         for node in self.nodes:

@@ -62,13 +62,14 @@ class DemoSession:
         if stopped := leftovers_stop(self.directory):
             self._say(f"Stopped {stopped} process(es) that an earlier demo had left.")
         cluster = self._cluster = self._cluster_make()
-        cluster.launch()
         portal = DemoPortal(port=self._port, config=cluster.config, directory=self.directory)
         self._portal = portal
         account_is_known = bool(self.state.token and self.state.password and portal.has_data)
         if not account_is_known:
+            # Before the nodes run: they poll, and would take half of a small machine from it.
             self._account_make(portal)
-        self._say("Starting the portal …")
+        self._say(f"Starting {cluster.description} and the portal …")
+        cluster.launch()
         portal.start()
         cluster.wait_ready(time.monotonic() + NODE_READY_TIMEOUT_S)
         portal.wait_ready(time.monotonic() + PORTAL_READY_TIMEOUT_S)
@@ -92,14 +93,12 @@ class DemoSession:
         self, base_port: int | None, clio_run: Path | None
     ) -> LocalCluster | SimulatedNodes:
         if clio_run is None:
-            self._say(f"Starting {self._nodes} SIMULATED nodes: their figures are made up …")
             return SimulatedNodes(
                 self.directory / "simulated",
                 nodes=self._nodes,
                 base_port=base_port,
                 env=dict(os.environ),
             )
-        self._say(f"Starting {self._nodes} CLIO nodes (iowarp-core {DEMO_VERSION}) …")
         return LocalCluster(
             self.directory / "cluster",
             clio_run=clio_run,

@@ -39,6 +39,10 @@ class SimulatedNodes:
     def pids(self) -> dict[str, int]:
         return {"simulated nodes": self._process.pid} if self._process else {}
 
+    @property
+    def description(self) -> str:
+        return f"{self._nodes} SIMULATED nodes (their figures are made up)"
+
     def launch(self) -> None:
         for path in (self.hostfile, self.config):
             path.unlink(missing_ok=True)
