@@ -1,4 +1,9 @@
 from django.apps import AppConfig
+from django.contrib.admin.apps import AdminConfig
+
+
+class PortalAdminConfig(AdminConfig):
+    default_site = "clio_portal.admin.PortalAdminSite"
 
 
 class ProjectConfig(AppConfig):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.contrib import admin
 from django.urls import include, path, re_path
 
 from apps.accounts.decorators import portal_public
@@ -22,6 +23,7 @@ urlpatterns = [
     path("api/docs", api_docs, name="api-docs"),
     # Not left to handler404: with DEBUG that would be a page, and the API answers JSON always.
     re_path(r"^api(?:/.*)?$", portal_public(error_views.not_found), name="api-not-found"),
+    path("admin/", admin.site.urls),
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),
 ]

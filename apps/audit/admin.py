@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from django.contrib import admin
 from django.http import HttpRequest
 
 from apps.audit.models import AuditEvent
 
+if TYPE_CHECKING:  # only the type is generic
+    _ModelAdmin = admin.ModelAdmin[AuditEvent]
+else:
+    _ModelAdmin = admin.ModelAdmin
+
 
 @admin.register(AuditEvent)
-class AuditEventAdmin(admin.ModelAdmin[AuditEvent]):
+class AuditEventAdmin(_ModelAdmin):
     date_hierarchy = "at"
     list_display = (
         "number",

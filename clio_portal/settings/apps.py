@@ -27,6 +27,7 @@ __all__ = [
 
 INSTALLED_APPS = [
     "whitenoise.runserver_nostatic",
+    "clio_portal.apps.PortalAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
