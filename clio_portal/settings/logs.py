@@ -58,7 +58,8 @@ LOGGING = {
         "django.server": {"level": "WARNING", "handlers": [], "propagate": True},
         "axes": {"level": "WARNING"},
         "celery": {"level": "WARNING"},
-        "paramiko": {"level": "WARNING"},
+        # It logs each failure with its traceback; the job holds the failure as a sentence.
+        "paramiko": {"level": "CRITICAL"},
     },
 }
 

@@ -209,8 +209,10 @@ def _negotiate(
     if transport.is_active():
         why = f"nothing came of it within {allowed_s:g} s"
     if not transport.remote_version:
-        if "timed out" in why or "timeout" in why.lower():
+        if isinstance(error and error.__context__, TimeoutError) or transport.is_active():
             why = f"it sent no greeting within {limits.banner_s:g} s"
+        elif isinstance(error and error.__context__, EOFError | OSError):
+            why = "it closed the connection"
         raise NoBanner(hop.where, why.rstrip("."))
     raise NegotiationFailed(hop.where, why.rstrip("."))
 

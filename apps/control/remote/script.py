@@ -18,7 +18,7 @@ from apps.control.remote.types import Command, RemoteFailure
 KILL_AFTER_S = 5
 """What ignores SIGTERM gets SIGKILL so many seconds later."""
 MARK = "clio-portal-pid"
-MARK_LINE = re.compile(rb"^clio-portal-pid (\d{1,10})\n", re.MULTILINE)
+MARK_LINE = re.compile(rb"clio-portal-pid (\d{1,10})\n")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 # Says its pid, so that the command can be ended later, and becomes the command.

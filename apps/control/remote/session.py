@@ -41,7 +41,9 @@ class Mark:
         match = MARK_LINE.search(self._held)
         if match:
             self.pid = int(match[1])
-            self._held = self._held[: match.start()] + self._held[match.end() :]
+            before, after = self._held[: match.start()], self._held[match.end() :]
+            gap = b"" if not before or before.endswith(b"\n") else b"\n"
+            self._held = before + gap + after
             return self.release()
         return self.release() if len(self._held) > MARK_WITHIN_BYTES else b""
 
