@@ -226,20 +226,38 @@ class _Part:
 def _asks(engine: Engine, targets: Mapping[int, Target], *, kind: str, at: datetime) -> list[Ask]:
     if kind != FigureKind.SYSTEM:
         return [Ask(target, QUERIES[kind]) for target in targets.values()]
-    asks: list[Ask] = []
+    cursors = {pk: engine.memory.cursors.get(pk, SampleCursor()) for pk in targets}
+    long = _long_answers(engine, targets, cursors, at=at)
+    return [
+        Ask(
+            target,
+            system_stats_query(
+                BEYOND_ANY_EVENT
+                if cursors[pk].catches_up(at=at) and pk not in long
+                else cursors[pk].next_event_id(at=at)
+            ),
+        )
+        for pk, target in targets.items()
+    ]
+
+
+def _long_answers(
+    engine: Engine,
+    targets: Mapping[int, Target],
+    cursors: Mapping[int, SampleCursor],
+    *,
+    at: datetime,
+) -> set[int]:
+    """Of the nodes that have a long answer ready, those to take it from in this round.
+
+    Nodes that answer come first. One that does not is asked for a sign of life: were it
+    only overloaded, hundreds of samples would be what it can do least.
+    """
     least, most = CATCH_UP_NODES
     room = min(max(int(CATCH_UP_SAMPLES / max(engine.memory.long_answer, 1)), least), most)
-    for pk, target in targets.items():
-        cursor = engine.memory.cursors.get(pk, SampleCursor())
-        first = cursor.next_event_id(at=at)
-        if cursor.catches_up(at=at):
-            if room <= 0:
-                first = BEYOND_ANY_EVENT
-            elif not engine.scatter.breaker.is_failing(target):
-                # A node that does not answer brings nothing, so it takes no room either.
-                room -= 1
-        asks.append(Ask(target, system_stats_query(first)))
-    return asks
+    waiting = [pk for pk in targets if cursors[pk].catches_up(at=at)]
+    waiting.sort(key=lambda pk: engine.scatter.breaker.is_failing(targets[pk]))
+    return set(waiting[:room])
 
 
 def _counts_add(counts: RoundCounts, done: Round, harvest: Harvest, *, asked: int) -> RoundCounts:
