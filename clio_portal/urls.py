@@ -18,6 +18,8 @@ urlpatterns = [
     path("", include("apps.nodes.urls")),
     path("", include("apps.pools.urls")),
     path("", include("apps.cluster.urls")),
+    path("", include("apps.control.urls")),
+    path("audit", include("apps.accounts.audit_urls")),
     path("accounts/", include("apps.accounts.urls")),
     path("api/schema", ApiSchemaView.as_view(), name="api-schema"),
     path("api/docs", api_docs, name="api-docs"),

@@ -15,6 +15,8 @@ MENU = (
     ("trends", "Trends", "view_live"),
     ("pools", "Pools", "view_live"),
     ("config", "Config", "view_config"),
+    ("jobs", "Jobs", "view_jobs"),
+    ("audit", "Audit", "view_audit"),
 )
 
 
