@@ -1,6 +1,8 @@
 """CLIO Portal's settings: one small file per concern, all values from `env.read`."""
 
 # ruff: noqa: F403
+import django_stubs_ext
+
 from clio_portal.settings.api import *
 from clio_portal.settings.apps import *
 from clio_portal.settings.auth import *
@@ -14,6 +16,9 @@ from clio_portal.settings.portal import *
 from clio_portal.settings.security import *
 from clio_portal.settings.ssh import *
 from clio_portal.settings.storage import *
+
+# Lets classes such as ModelAdmin[Node] carry their type parameter at run time, too.
+django_stubs_ext.monkeypatch()
 
 PORTAL_UNKNOWN_VARIABLES = read.unknown()
 """Variables with the portal's prefix that no setting reads; a system check warns of them."""

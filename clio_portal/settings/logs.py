@@ -47,14 +47,21 @@ LOGGING = {
             ],
         }
     },
+    "filters": {
+        "with_traceback": {
+            "()": "django.utils.log.CallbackFilter",
+            "callback": lambda record: bool(record.exc_info),
+        }
+    },
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "portal"}},
     "root": {"handlers": ["console"], "level": "WARNING"},
     "loggers": {
         "apps": {"level": PORTAL_LOG_LEVEL},
         "clio_portal": {"level": PORTAL_LOG_LEVEL},
         "django": {"level": "INFO", "handlers": [], "propagate": True},
-        # Its lines on 4xx and 5xx repeat what the request's own line says.
-        "django.request": {"level": "CRITICAL"},
+        # Its lines on 4xx and 5xx repeat what the request's own line says, but for the
+        # traceback of an unhandled error.
+        "django.request": {"level": "ERROR", "filters": ["with_traceback"]},
         "django.server": {"level": "WARNING", "handlers": [], "propagate": True},
         "axes": {"level": "WARNING"},
         "celery": {"level": "WARNING"},

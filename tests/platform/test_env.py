@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
-from tests.platform.process import settings_errors, settings_of
+from clio_portal.settings.env import read
+from tests.platform.process import ROOT, settings_errors, settings_of
 
 WRONG = {
     "MODE": ["demo", "Production"],
@@ -139,3 +141,11 @@ def test_a_misspelt_variable_is_reported(tmp_path: Path) -> None:
     assert found["PORTAL_UNKNOWN_VARIABLES"] == {
         "CLIO_PORTAL_POLL_SYSTEMS_S": "CLIO_PORTAL_POLL_SYSTEM_S"
     }
+
+
+def test_every_variable_is_documented_and_no_other() -> None:
+    text = (ROOT / "docs" / "settings.md").read_text()
+    first_cells = "".join(
+        line.split("|")[1] for line in text.splitlines() if line.startswith("| `")
+    )
+    assert set(re.findall(r"`([A-Z_]+)`", first_cells)) == read.known
