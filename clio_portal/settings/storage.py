@@ -24,7 +24,7 @@ def _database() -> dict[str, Any]:
                 "PRAGMA journal_mode=WAL;"
                 "PRAGMA synchronous=NORMAL;"
                 "PRAGMA temp_store=MEMORY;"
-                "PRAGMA mmap_size=134217728;"
+                "PRAGMA mmap_size=33554432;"
                 "PRAGMA journal_size_limit=67108864;"
                 "PRAGMA cache_size=-8000;"
             ),
