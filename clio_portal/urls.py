@@ -15,6 +15,7 @@ urlpatterns = [
     path("api/", include("apps.nodes.api.urls")),
     path("api/", include("apps.pools.api.urls")),
     path("api/", include("apps.cluster.api.urls")),
+    path("api/", include("apps.control.api.urls")),
     path("", include("apps.nodes.urls")),
     path("", include("apps.pools.urls")),
     path("", include("apps.cluster.urls")),

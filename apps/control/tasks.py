@@ -8,7 +8,13 @@ import socket
 from celery import Task, shared_task
 
 from apps.common.time import utc_now
-from apps.control.services import control_job_run, jobs_dispatch_again, jobs_reap
+from apps.control.services import (
+    batches_advance,
+    control_job_run,
+    job_followed_up,
+    jobs_dispatch_again,
+    jobs_reap,
+)
 
 
 @shared_task(bind=True)
@@ -17,11 +23,13 @@ def control_job_run_task(self: Task, job_pk: int) -> None:  # type: ignore[type-
     lost with a Celery worker is found by its row, not by sending the message again."""
     message = (self.request.id or "")[:8]
     control_job_run(job_pk, holder=f"{socket.gethostname()}:{os.getpid()}:{message}"[:100])
+    job_followed_up(job_pk, at=utc_now())
 
 
 @shared_task
 def control_tend_task() -> None:
-    """Close what was abandoned; send again what got lost."""
+    """Close what was abandoned; go on with batches; send again what got lost."""
     at = utc_now()
     jobs_reap(at=at)
+    batches_advance(at=at)
     jobs_dispatch_again(at=at)

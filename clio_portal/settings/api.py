@@ -29,4 +29,8 @@ SPECTACULAR_SETTINGS = {
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_PERMISSIONS": ["apps.accounts.api_permissions.RequiresPermission"],
     "SCHEMA_PATH_PREFIX": "/api",
+    "ENUM_NAME_OVERRIDES": {
+        "JobStatusEnum": "apps.control.models.jobs.STATUS_VALUES",
+        "BatchStatusEnum": "apps.control.models.batches.STATUS_VALUES",
+    },
 }

@@ -10,8 +10,9 @@ import pytest
 
 from tests.api.schema import schema, shape_check
 
-TEXT = (Path(__file__).parents[2] / "docs" / "api.md").read_text()
-SECTIONS = re.split(r"^## GET ", TEXT, flags=re.MULTILINE)[1:]
+DOCS = Path(__file__).parents[2] / "docs"
+TEXT = "".join((DOCS / name).read_text() for name in ("api.md", "control.md"))
+SECTIONS = re.split(r"^## (?:GET|POST|PUT|DELETE) ", TEXT, flags=re.MULTILINE)[1:]
 EXAMPLES = [
     (section.partition("\n")[0].replace("&lt;id&gt;", "0"), json.loads(block))
     for section in SECTIONS

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
+
+import pytest
 
 from apps.accounts.models import User
 from apps.accounts.roles import Role
 from apps.cluster.models import Cluster
 from apps.common.time import utc_now
+from apps.control import actions
 from apps.control.models import ControlJob
 from apps.control.remote.types import (
     Access,
@@ -131,3 +134,14 @@ class Machines:
 
     def tools(self, client: RuntimeClient) -> Tools:
         return Tools(run=self.run, access=access_fake, client=lambda: client, look_every_s=0.01)
+
+
+def watch_shortly(monkeypatch: pytest.MonkeyPatch, *, limit_s: float = 1.0) -> None:
+    """What is not seen soon is not seen at all: nobody waits a minute in a test."""
+    quick = {
+        name: replace(
+            action, steps=tuple(replace(step, watch_limit_s=limit_s) for step in action.steps)
+        )
+        for name, action in actions.ACTIONS.items()
+    }
+    monkeypatch.setattr(actions, "ACTIONS", quick)

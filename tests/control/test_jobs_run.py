@@ -11,14 +11,13 @@ import pytest
 from apps.audit.models import AuditEvent
 from apps.audit.verify import audit_verify
 from apps.common.time import utc_now
-from apps.control import actions
 from apps.control.models import ControlJob, JobCheck, JobLine, JobStatus, JobTransition
 from apps.control.remote.types import RemoteFailure
 from apps.control.services import control_job_cancel, control_job_run
 from apps.control.services.records import job_actor
 from apps.runtime.simulated import Fault, SimOptions, SimulatedCluster
 from apps.runtime.wire.client import WireClient
-from tests.control.kit import FINGERPRINT, Machines, cluster_of_sim, fresh, launch
+from tests.control.kit import FINGERPRINT, Machines, cluster_of_sim, fresh, launch, watch_shortly
 
 pytestmark = pytest.mark.django_db
 
@@ -38,14 +37,7 @@ def client() -> Iterator[WireClient]:
 
 @pytest.fixture(autouse=True)
 def short_watch(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is not seen soon is not seen at all: nobody waits a minute in a test."""
-    quick = {
-        name: replace(
-            action, steps=tuple(replace(step, watch_limit_s=1.5) for step in action.steps)
-        )
-        for name, action in actions.ACTIONS.items()
-    }
-    monkeypatch.setattr(actions, "ACTIONS", quick)
+    watch_shortly(monkeypatch)
 
 
 def run(machines: Machines, client: WireClient, action: str, node_id: int = 1) -> ControlJob:

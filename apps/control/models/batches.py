@@ -19,6 +19,7 @@ class BatchStatus(models.TextChoices):
     CANCELED = "canceled", "canceled"
 
 
+STATUS_VALUES = [status.value for status in BatchStatus]
 OPEN = (BatchStatus.RUNNING, BatchStatus.PAUSED)
 
 

@@ -32,6 +32,7 @@ class JobStatus(models.TextChoices):
     LOST = "lost", "lost"
 
 
+STATUS_VALUES = [status.value for status in JobStatus]
 ACTIVE = (JobStatus.QUEUED, JobStatus.RUNNING, JobStatus.VERIFYING)
 BEGUN = (JobStatus.RUNNING, JobStatus.VERIFYING)
 FINAL = (

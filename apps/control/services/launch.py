@@ -59,7 +59,7 @@ def control_job_launch(*, node: Node, user: User, order: Order, at: datetime) ->
     repeated = _repeated(order, node=node, user=user)
     if repeated is not None:
         return Launched(repeated, created=False)
-    warnings = warnings_of(node.cluster, action, node_ids=[_number(node)], at=at)
+    warnings = warnings_of(node.cluster, action, node_ids=[node_number(node)], at=at)
     if warnings and not order.confirmed and not order.by_script:
         raise ConfirmNeeded(warnings)
     try:
@@ -108,7 +108,7 @@ def job_add(
     job = ControlJob.objects.create(
         cluster=node.cluster,
         node=node,
-        node_number=_number(node),
+        node_number=node_number(node),
         node_name=node.address,
         action=order.action,
         requested_by=user,
@@ -144,7 +144,8 @@ def job_add(
     return job
 
 
-def _number(node: Node) -> int:
+def node_number(node: Node) -> int:
+    """Its line in the host list. Raises ValueError for one that has left it."""
     if node.node_id is None:
         raise ValueError(f"{node} has left the host list")
     return node.node_id

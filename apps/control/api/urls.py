@@ -1,0 +1,50 @@
+"""The control routes, each with and without a slash behind."""
+
+from __future__ import annotations
+
+from django.urls import URLPattern, path
+from rest_framework.viewsets import ViewSetMixin
+
+from apps.control.api.batch_views import BatchViewSet
+from apps.control.api.job_views import JobViewSet
+from apps.control.api.node_views import ACTIONS, NodeActionViewSet
+
+
+def _routes(
+    route: str, viewset: type[ViewSetMixin], actions: dict[str, str], name: str
+) -> list[URLPattern]:
+    """`route` is documented; scripts may add a slash (a redirect would lose a POST's body)."""
+    return [
+        path(route, viewset.as_view(dict(actions)), name=name),
+        path(f"{route}/", viewset.as_view(dict(actions), schema=None)),
+    ]
+
+
+urlpatterns = [
+    *(
+        pattern
+        for action in ACTIONS
+        for pattern in _routes(
+            f"topology/node/<str:node_id>/{action}",
+            NodeActionViewSet,
+            {"post": action},
+            f"api-node-{action}",
+        )
+    ),
+    *_routes("jobs", JobViewSet, {"get": "list"}, "api-jobs"),
+    *_routes("jobs/<str:job_id>", JobViewSet, {"get": "retrieve"}, "api-job"),
+    *_routes("jobs/<str:job_id>/output", JobViewSet, {"get": "output"}, "api-job-output"),
+    *_routes("jobs/<str:job_id>/cancel", JobViewSet, {"post": "cancel"}, "api-job-cancel"),
+    *_routes("batches", BatchViewSet, {"get": "list", "post": "create"}, "api-batches"),
+    *_routes("batches/<str:batch_id>", BatchViewSet, {"get": "retrieve"}, "api-batch"),
+    *(
+        pattern
+        for action in ("pause", "resume", "cancel")
+        for pattern in _routes(
+            f"batches/<str:batch_id>/{action}",
+            BatchViewSet,
+            {"post": action},
+            f"api-batch-{action}",
+        )
+    ),
+]

@@ -1,0 +1,339 @@
+"""One action on several nodes, some at a time: the next begin when those are verified."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import structlog
+from django.db import IntegrityError, transaction
+
+from apps.accounts.models import User
+from apps.audit.models import Outcome
+from apps.audit.services import Actor, AuditTarget, audit_record
+from apps.cluster.models import Cluster
+from apps.common.request_context import RequestContext, request_context
+from apps.control.errors import (
+    BatchConflict,
+    BatchInvalid,
+    ConfirmNeeded,
+    IdempotencyReused,
+    NodeBusy,
+    NotAllowed,
+    ReadOnly,
+)
+from apps.control.models import (
+    FINAL,
+    BatchItem,
+    BatchStatus,
+    ControlJob,
+    ItemStatus,
+    JobBatch,
+    JobStatus,
+)
+from apps.control.models.batches import OPEN
+from apps.control.services.launch import Order, job_add, node_number, order_check
+from apps.control.services.progress import control_job_cancel
+from apps.control.warnings import warnings_of
+from apps.nodes.models import Node
+
+log = structlog.get_logger(__name__)
+
+MOST_NODES = 2000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchOrder:
+    """What is asked for; `size` nodes at a time, 0: all at once."""
+
+    order: Order
+    size: int = 1
+    stop_on_failure: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class BatchLaunched:
+    batch: JobBatch
+    created: bool
+
+
+def batch_launch(
+    *, cluster: Cluster, nodes: Sequence[Node], user: User, wanted: BatchOrder, at: datetime
+) -> BatchLaunched:
+    """Queue the action on each of `nodes`, in their order, and begin with the first ones.
+
+    Raises what `control_job_launch` raises, but for busy nodes, which are waited for; and
+    BatchInvalid.
+    """
+    order = wanted.order
+    action = order_check(order, user=user)
+    if not nodes or len(nodes) > MOST_NODES:
+        raise BatchInvalid(f"A batch takes 1 to {MOST_NODES} nodes; these are {len(nodes)}.")
+    if len({node.pk for node in nodes}) < len(nodes):
+        raise BatchInvalid("A node is named twice.")
+    size = min(wanted.size or len(nodes), len(nodes))
+    repeated = _repeated(order, user=user)
+    if repeated is not None:
+        return BatchLaunched(repeated, created=False)
+    warnings = warnings_of(
+        cluster,
+        action,
+        node_ids=[node_number(node) for node in nodes],
+        at=at,
+        # A restarted node is back before the next one goes.
+        together=size if action.name == "restart" else len(nodes),
+    )
+    if warnings and not order.confirmed and not order.by_script:
+        raise ConfirmNeeded(warnings)
+    try:
+        with transaction.atomic():
+            batch = _batch_add(cluster, nodes, user, wanted, size, warnings, at=at)
+            batch_advance(batch.pk, at=at)
+    except IntegrityError:
+        repeated = _repeated(order, user=user)
+        if repeated is None:
+            raise
+        return BatchLaunched(repeated, created=False)
+    batch.refresh_from_db()
+    return BatchLaunched(batch, created=True)
+
+
+def _batch_add(
+    cluster: Cluster,
+    nodes: Sequence[Node],
+    user: User,
+    wanted: BatchOrder,
+    size: int,
+    warnings: list[str],
+    *,
+    at: datetime,
+) -> JobBatch:
+    where = request_context()
+    batch = JobBatch.objects.create(
+        cluster=cluster,
+        action=wanted.order.action,
+        size=size,
+        stop_on_failure=wanted.stop_on_failure,
+        requested_by=user,
+        requested_by_name=user.get_username(),
+        reason=wanted.order.reason.strip(),
+        warnings=warnings,
+        address=where.address,
+        request_id=where.request_id[:64],
+        user_agent=where.user_agent[:300],
+        idempotency_key=wanted.order.idempotency_key,
+        created_at=at,
+    )
+    BatchItem.objects.bulk_create(
+        (
+            BatchItem(batch=batch, position=position, node=node, node_number=node_number(node))
+            for position, node in enumerate(nodes)
+        ),
+        batch_size=500,
+    )
+    after = {
+        "action": batch.action,
+        "nodes": [node.node_id for node in nodes],
+        "size": size,
+        "stop_on_failure": batch.stop_on_failure,
+        "warnings": warnings,
+    }
+    _audit(batch, "batch.launch", Actor.of(user), outcome=Outcome.PENDING, after=after, at=at)
+    return batch
+
+
+def _repeated(order: Order, *, user: User) -> JobBatch | None:
+    if not order.idempotency_key:
+        return None
+    batch: JobBatch | None = JobBatch.objects.filter(
+        requested_by=user, idempotency_key=order.idempotency_key
+    ).first()
+    if batch is not None and (batch.action, batch.reason) != (order.action, order.reason.strip()):
+        raise IdempotencyReused
+    return batch
+
+
+def job_followed_up(pk: int, *, at: datetime) -> None:
+    """A job has come to its end: its batch, if it has one, need not wait for the next turn."""
+    batch_pk = ControlJob.objects.filter(pk=pk).values_list("batch_id", flat=True).first()
+    if batch_pk is not None:
+        batch_advance(batch_pk, at=at)
+
+
+def batches_advance(*, at: datetime) -> None:
+    """Take every open batch as far as it can go now."""
+    for pk in JobBatch.objects.open().values_list("pk", flat=True):
+        batch_advance(pk, at=at)
+
+
+def batch_advance(pk: int, *, at: datetime) -> None:
+    """Launch the next nodes if there is room, or close the batch when it is through.
+
+    Whoever calls it, and however often: the batch's row is locked, a node has one turn.
+    """
+    with transaction.atomic():
+        batch = JobBatch.objects.select_for_update().select_related("cluster").get(pk=pk)
+        if batch.status not in OPEN:
+            return
+        jobs = list(ControlJob.objects.filter(batch=batch).values_list("status", flat=True))
+        failed = [status for status in jobs if status in FINAL and status != JobStatus.SUCCEEDED]
+        active = sum(1 for status in jobs if status not in FINAL)
+        if failed and batch.stop_on_failure:
+            _items_skip(batch, "A node before it failed.")
+        elif batch.status == BatchStatus.RUNNING:
+            active += _launch_next(batch, room=batch.size - active, at=at)
+        if active == 0 and not batch.items.filter(status=ItemStatus.WAITING).exists():
+            _close(batch, at=at)
+
+
+def _launch_next(batch: JobBatch, *, room: int, at: datetime) -> int:
+    """Launch up to `room` waiting nodes. Returns how many."""
+    if room <= 0:
+        return 0
+    user = batch.requested_by
+    order = Order(action=batch.action, reason=batch.reason, confirmed=True, by_script=True)
+    try:
+        if user is None:
+            raise NotAllowed
+        order_check(order, user=user)
+    except (NotAllowed, ReadOnly) as refusal:
+        # The right was taken away since: nothing more is begun in that person's name.
+        _items_skip(batch, refusal.message)
+        return 0
+    where = RequestContext(batch.request_id, batch.address, batch.user_agent)
+    launched = 0
+    waiting = BatchItem.objects.filter(batch=batch, status=ItemStatus.WAITING)
+    for item in waiting.select_related("node__cluster")[: room + MOST_NODES]:
+        if launched == room:
+            break
+        launched += _launch_one(batch, item, order, user, where, at=at)
+    return launched
+
+
+def _launch_one(
+    batch: JobBatch,
+    item: BatchItem,
+    order: Order,
+    user: User,
+    where: RequestContext,
+    *,
+    at: datetime,
+) -> bool:
+    if item.node.retired_at is not None or item.node.node_id is None:
+        _item_set(item, ItemStatus.SKIPPED, "It left the host list.")
+        return False
+    try:
+        with transaction.atomic():
+            job = job_add(
+                node=item.node,
+                user=user,
+                order=order,
+                warnings=batch.warnings,
+                at=at,
+                where=where,
+                batch=batch,
+            )
+    except NodeBusy as busy:
+        if item.note != busy.message:
+            _item_set(item, ItemStatus.WAITING, busy.message)
+        return False
+    except IntegrityError:
+        return False  # somebody was quicker; the next turn sees whom to wait for
+    item.job = job
+    _item_set(item, ItemStatus.LAUNCHED, "")
+    return True
+
+
+def _item_set(item: BatchItem, status: ItemStatus, note: str) -> None:
+    item.status = status
+    item.note = note
+    item.save(update_fields=["status", "note", "job"])
+
+
+def _items_skip(batch: JobBatch, note: str) -> None:
+    batch.items.filter(status=ItemStatus.WAITING).update(status=ItemStatus.SKIPPED, note=note)
+
+
+def _close(batch: JobBatch, *, at: datetime) -> None:
+    done = batch.jobs.filter(status=JobStatus.SUCCEEDED).count()
+    total = batch.items.count()
+    status = BatchStatus.SUCCEEDED if done == total else BatchStatus.FAILED
+    outcome = f"{done} of {total} nodes are done."
+    _move(batch, status, Actor.portal(), outcome=outcome, at=at)
+
+
+def _move(
+    batch: JobBatch, status: BatchStatus, actor: Actor, *, outcome: str = "", at: datetime
+) -> None:
+    before = batch.status
+    batch.status = status
+    batch.outcome = outcome
+    batch.finished_at = None if status in OPEN else at
+    batch.save(update_fields=["status", "outcome", "finished_at"])
+    failed = status == BatchStatus.FAILED
+    _audit(
+        batch,
+        f"batch.{'resumed' if status == BatchStatus.RUNNING else status}",
+        actor,
+        outcome=Outcome.FAILED if failed else Outcome.SUCCEEDED,
+        after={"status": status, "before": before, "outcome": outcome},
+        at=at,
+    )
+
+
+def _audit(
+    batch: JobBatch,
+    action: str,
+    actor: Actor,
+    *,
+    outcome: Outcome,
+    after: dict[str, object],
+    at: datetime,
+) -> None:
+    audit_record(
+        action=action,
+        actor=actor,
+        outcome=outcome,
+        target=AuditTarget("batch", str(batch.pk), f"{batch.action} of several nodes"),
+        reason=batch.reason,
+        after=after,
+        at=at,
+    )
+
+
+def batch_pause(batch: JobBatch, *, actor: Actor, at: datetime) -> JobBatch:
+    """What runs goes on to its end; nothing more is begun. Raises BatchConflict (409)."""
+    return _switch(batch, BatchStatus.RUNNING, BatchStatus.PAUSED, actor, at=at)
+
+
+def batch_resume(batch: JobBatch, *, actor: Actor, at: datetime) -> JobBatch:
+    """Raises BatchConflict (409) when it is not paused."""
+    resumed = _switch(batch, BatchStatus.PAUSED, BatchStatus.RUNNING, actor, at=at)
+    batch_advance(resumed.pk, at=at)
+    resumed.refresh_from_db()
+    return resumed
+
+
+def _switch(
+    batch: JobBatch, old: BatchStatus, new: BatchStatus, actor: Actor, *, at: datetime
+) -> JobBatch:
+    with transaction.atomic():
+        stored = JobBatch.objects.select_for_update().select_related("cluster").get(pk=batch.pk)
+        if stored.status != old:
+            raise BatchConflict(f"Batch {stored.pk} is {stored.get_status_display()}.")
+        _move(stored, new, actor, at=at)
+    return stored
+
+
+def batch_cancel(batch: JobBatch, *, actor: Actor, at: datetime) -> JobBatch:
+    """Begin nothing more, and cancel what runs. Raises BatchConflict (409) when it is over."""
+    with transaction.atomic():
+        stored = JobBatch.objects.select_for_update().select_related("cluster").get(pk=batch.pk)
+        if stored.status not in OPEN:
+            raise BatchConflict(f"Batch {stored.pk} is over: {stored.get_status_display()}.")
+        _items_skip(stored, f"{actor.name} canceled the batch.")
+        _move(stored, BatchStatus.CANCELED, actor, outcome=f"{actor.name} canceled it.", at=at)
+        for job in ControlJob.objects.active().filter(batch=stored):
+            control_job_cancel(job, actor=actor, at=at)
+    return stored
