@@ -17,7 +17,7 @@ from apps.control.remote.failures import (
     CommandTimedOut,
     PermissionDenied,
 )
-from apps.control.remote.types import HostKeyPolicy, JumpHost
+from apps.control.remote.types import HostKeyPolicy, JumpHost, Line
 from tests.control.conftest import Shell
 from tests.control.sshd import Sshd, key_fingerprint, sshd_running
 
@@ -72,7 +72,11 @@ def test_twelve_thousand_lines_arrive_complete(shell: Shell) -> None:
 def test_lines_come_while_the_command_runs(shell: Shell, tmp_path: Path) -> None:
     """The command goes on only after its first line was seen here."""
     seen = tmp_path / "seen"
-    shell.on_line = lambda line: seen.write_text(line.text)
+
+    def note(line: Line) -> None:
+        seen.write_text(line.text)
+
+    shell.on_line = note
     script = 'echo first; while [ ! -s "$1" ]; do sleep 0.05; done; echo second'
     assert shell.run("/bin/sh", "-c", script, "sh", str(seen)).exit_code == 0
     assert shell.texts() == ["first", "second"]

@@ -15,7 +15,7 @@ import pytest
 
 from apps.control.remote import connect
 from apps.control.remote.connect import Hop
-from apps.control.remote.types import Access, HostKeyPolicy, JumpHost, Limits, RemoteFailure
+from apps.control.remote.types import HostKeyPolicy, JumpHost, Limits, RemoteFailure
 from tests.control.conftest import PATIENT, Shell
 from tests.control.links import serving
 from tests.control.sshd import Sshd, free_port, key_fingerprint, key_make, sshd_running
@@ -43,7 +43,11 @@ def test_a_name_that_does_not_resolve(shell: Shell) -> None:
 
 
 def test_a_resolver_that_does_not_answer(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connect.socket, "getaddrinfo", lambda *a, **k: time.sleep(3) or [])
+    def wait(*arguments: object, **options: object) -> list[object]:
+        time.sleep(3)
+        return []
+
+    monkeypatch.setattr(socket, "getaddrinfo", wait)
     failure = failure_of(shell.but(limits=SHORT))
     assert failure.code == "unknown_host"
     assert "within 0.6 s" in failure.message
@@ -61,7 +65,7 @@ def test_no_way_leads_there(shell: Shell, number: int, monkeypatch: pytest.Monke
     def refuse(self: socket.socket, address: object) -> None:
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr(connect.socket.socket, "connect", refuse)
+    monkeypatch.setattr(socket.socket, "connect", refuse)
     failure = failure_of(shell)
     assert failure.code == "unreachable"
     assert os.strerror(number) in failure.message
@@ -270,5 +274,5 @@ def test_all_addresses_of_a_name_are_tried(
 
 
 def test_the_defaults_are_those_that_are_documented() -> None:
-    limits = Access.__dataclass_fields__["limits"].default_factory()  # type: ignore[misc]
+    limits = Limits()
     assert (limits.connect_s, limits.banner_s, limits.authentication_s) == (5, 5, 10)

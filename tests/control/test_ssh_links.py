@@ -65,7 +65,7 @@ class Lenient(asyncssh.SSHServer):
         return True
 
 
-Handler = Callable[[asyncssh.SSHServerProcess], Awaitable[None]]
+Handler = Callable[[asyncssh.SSHServerProcess[bytes]], Awaitable[None]]
 
 
 @contextmanager
@@ -100,18 +100,18 @@ def odd_server(handler: Handler | None) -> Iterator[int]:
         loop.close()
 
 
-async def _by_signal(process: asyncssh.SSHServerProcess) -> None:
+async def _by_signal(process: asyncssh.SSHServerProcess[bytes]) -> None:
     process.stdout.write(b"clio-portal-pid 1\nlast words\n")
     process.exit_with_signal("SEGV", core_dumped=True)
 
 
-async def _drops(process: asyncssh.SSHServerProcess) -> None:
+async def _drops(process: asyncssh.SSHServerProcess[bytes]) -> None:
     process.stdout.write(b"clio-portal-pid 1\nhere\n")
     await process.stdout.drain()
     process.channel.get_connection().abort()
 
 
-async def _late_output(process: asyncssh.SSHServerProcess) -> None:
+async def _late_output(process: asyncssh.SSHServerProcess[bytes]) -> None:
     for number in range(500):
         process.stdout.write(b"line %d\xff\n" % number)
         process.stderr.write(b"\x1b[31merror\x1b[0m %d" % number)

@@ -36,7 +36,7 @@ _DETACHED = "; ".join(
         'mkdir -p -- "$(dirname -- "$log")" && : >>"$log" || exit 73',
         'before=$(wc -c <"$log")',
         'setsid nohup "$@" </dev/null >>"$log" 2>&1 & pid=$!',
-        "sleep 0.5",
+        "sleep 1",
         'kill -0 "$pid" 2>/dev/null && { echo "started, pid $pid, log $log"; exit 0; }',
         'wait "$pid"; code=$?',
         'tail -c "+$((before + 1))" -- "$log" 2>/dev/null | tail -n 40 >&2',

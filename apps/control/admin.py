@@ -1,0 +1,5 @@
+"""Control in Django's admin site."""
+
+from apps.control import access_admin
+
+__all__ = ["access_admin"]
