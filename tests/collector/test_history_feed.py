@@ -146,7 +146,7 @@ def test_the_gap_closes_by_itself(poller: Poller, clock: ManualClock, away_s: in
     feed_now()
     poller.new_process()
     clock.advance(away_s)
-    poller.until(lambda: poller.latest(2).figures["event_id"] >= away_s, within_s=20)
+    poller.until(lambda: poller.latest(2).figures["event_id"] >= away_s, within_s=60)
     feed_now()
     for node_id in range(4):
         found = entries(poller, node_id)
@@ -163,9 +163,9 @@ def test_a_restart_is_a_boot_of_its_own(
     old = poller.node(3)
     sim.node(3).restart()
     clock.advance(5)
-    poller.until(lambda: poller.node(3).boot != old.boot, within_s=20)
+    poller.until(lambda: poller.node(3).boot != old.boot, within_s=60)
     clock.advance(3)
-    poller.until(lambda: poller.latest(3).figures["event_id"] >= 6, within_s=20)
+    poller.until(lambda: poller.latest(3).figures["event_id"] >= 6, within_s=60)
     feed_now()
     found = entries(poller, 3)
     by_boot = {boot: event_ids([one for one in found if one.boot == boot]) for boot in (
@@ -179,7 +179,7 @@ def test_states_become_a_timeline(poller: Poller, sim: SimulatedCluster) -> None
     poller.all_fresh()
     sim.node(2).fault(Fault.REFUSES)
     collect(kind=FigureKind.SYSTEM, at=utc_now(), engine=poller.engine)
-    poller.until(lambda: poller.state(2) == "down", within_s=20)
+    poller.until(lambda: poller.state(2) == "down", within_s=60)
     feed_now()
     (timeline,) = state_timeline(
         cluster_key=poller.cluster.pk,

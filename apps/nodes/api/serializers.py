@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from rest_framework import serializers
 
 from apps.cluster.api.serializers import ErrorSerializer, LiveSerializer
@@ -198,6 +200,11 @@ class EntrySerializer(serializers.Serializer[object]):
     hbm_usage_pct = percentage("GPU memory in use")
     hbm_used_bytes = integer("GPU memory in use, bytes.")
     hbm_total_bytes = integer("GPU memory, bytes.")
+    boot = serializers.IntegerField(
+        required=False,
+        allow_null=True,
+        help_text="Only with `from` or `to`: which start of the runtime the event id belongs to.",
+    )
 
 
 class SystemStatsSerializer(NodeFiguresSerializer):
@@ -208,6 +215,20 @@ class SystemStatsSerializer(NodeFiguresSerializer):
         "Which start of the runtime the event ids belong to. When it changes, ask from 0 again."
     )
     last_event_id = integer("The newest sample's number; ask for this plus one next time.")
+    to = serializers.DateTimeField(
+        required=False, help_text="End of the range, where one was asked."
+    )
+    next_from = serializers.DateTimeField(
+        required=False,
+        allow_null=True,
+        help_text="Where a range was asked that holds more than 10,000 samples: go on from here.",
+    )
+
+    def get_fields(self) -> dict[str, Any]:
+        start = serializers.DateTimeField(
+            required=False, help_text="Start of the range, where one was asked."
+        )
+        return {**super().get_fields(), "from": start}
 
 
 class NodeErrorSerializer(ErrorSerializer):

@@ -23,6 +23,8 @@ from apps.nodes.api.figures import (
     node_figures_body,
     node_row_find,
 )
+from apps.nodes.api.history.entries import entries_body, is_asked
+from apps.nodes.api.history.rendering import rendered
 from apps.nodes.api.topology_page import topology_page
 from apps.nodes.api.workers import node_workers_body, workers_body
 from apps.nodes.cache import topology_cached
@@ -41,6 +43,17 @@ MIN_EVENT_ID = OpenApiParameter(
     {"type": "integer", "minimum": 0, "maximum": MAX_EVENT_ID, "default": 0},
     description="Only samples with this event id or a later one; default: all that are kept.",
 )
+RANGE = [
+    OpenApiParameter(
+        name,
+        {"type": "string", "maxLength": 60},
+        description=(
+            f"{what} of a range of time, answered from the history, also for a node that is "
+            "down: ISO 8601, Unix seconds, a time back from now such as `-15m`, or `now`."
+        ),
+    )
+    for name, what in (("from", "Start"), ("to", "End"))
+]
 NODE = OpenApiParameter(
     "node",
     {"type": "string", "pattern": "^(all|[0-9]{1,9})?$"},
@@ -115,7 +128,7 @@ class NodeSystemStatsViewSet(LiveViewSet):
     @extend_schema(
         operation_id="node_system_stats",
         summary="System samples of one node, oldest first",
-        parameters=[NODE_ID, MIN_EVENT_ID],
+        parameters=[NODE_ID, MIN_EVENT_ID, *RANGE],
         responses=answers(
             shapes.SystemStatsSerializer,
             unreachable=shapes.NodeErrorSerializer,
@@ -124,9 +137,13 @@ class NodeSystemStatsViewSet(LiveViewSet):
         ),
     )
     def retrieve(self, request: Request, node_id: str) -> HttpResponse:
+        at = utc_now()
         asked = min_event_id_parse(request.query_params.get("min_event_id"))
-        body = _system_stats(node_id, asked, at=utc_now())
-        return live_response(request, body)
+        if is_asked(request.query_params):
+            row = node_row_find(node_id, at=at)
+            fields = entries_body(row.node_id, request.query_params, at=at)
+            return live_response(request, rendered(fields))
+        return live_response(request, _system_stats(node_id, asked, at=at))
 
 
 def _topology(*, at: datetime) -> LiveBody:

@@ -53,6 +53,7 @@ def question_read(
     the default number. Raises PortalErrors (400, 404) that say which parameter is wrong.
     """
     given = request.query_params
+    csv = wants_csv(request)
     start, end = range_parse(given.get("from"), given.get("to"), at=at)
     step_s = _step(given)
     asked_points = _points(given)
@@ -69,7 +70,7 @@ def question_read(
         metrics=_metrics(given) if metrics else (),
         nodes=_nodes(given, needed=nodes, at=at),
         parts=_listed(given, "parts"),
-        csv=wants_csv(request),
+        csv=csv,
     )
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
-import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -13,14 +11,7 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework.request import Request
 
-from apps.cluster.api.live import (
-    GZIP_FROM_BYTES,
-    GZIP_LEVEL,
-    LiveBody,
-    LiveViewSet,
-    live_response,
-    to_json,
-)
+from apps.cluster.api.live import LiveViewSet, live_response
 from apps.cluster.api.schema import answers
 from apps.common.time import utc_now
 from apps.history.metrics import CATALOGUE
@@ -42,6 +33,7 @@ from apps.nodes.api.history.questions import (
     limit_read,
     question_read,
 )
+from apps.nodes.api.history.rendering import rendered
 
 TIME_NOTE = (
     "ISO 8601 (without a zone: UTC), Unix seconds, a time back from now (`-90s`, `-6h`, "
@@ -215,14 +207,6 @@ class StatesViewSet(LiveViewSet):
         question = question_read(request, at=utc_now(), metrics=False)
         body = states_answer(question)
         return _answer(request, question, body, "states", tables.STATES_HEAD, tables.states_lines)
-
-
-def rendered(fields: Fields) -> LiveBody:
-    """JSON with an ETag. The figures tell their own time, so there is no age."""
-    body = to_json(fields)
-    digest = hashlib.blake2b(body, digest_size=12).hexdigest()
-    zipped = gzip.compress(body, GZIP_LEVEL, mtime=0) if len(body) >= GZIP_FROM_BYTES else None
-    return LiveBody(fields, 200, body, zipped, f'W/"{digest}"', None)
 
 
 def _answer(

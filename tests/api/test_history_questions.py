@@ -1,0 +1,78 @@
+"""How the history is asked, and what a wrong question is told."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.api.conftest import Get
+from tests.factories import cluster_of
+
+pytestmark = pytest.mark.django_db
+
+SERIES = "/api/history/series?nodes={nodes}&metrics=system.cpu_usage_pct"
+
+
+@pytest.fixture(autouse=True)
+def cluster(db: None) -> None:
+    cluster_of(4)
+
+
+@pytest.mark.parametrize(
+    ("start", "end"),
+    [
+        ("2026-11-22T11:50:00Z", "2026-11-22T12:00:00Z"),
+        ("2026-11-22T11:50:00", "2026-11-22 12:00:00"),
+        ("2026-11-22T12:50:00%2B01:00", "2026-11-22T13:00:00 01:00"),
+        ("1795348200", "1795348800.0"),
+        ("1795348200000", "now"),
+        ("-10m", "now"),
+        ("now-600s", "-0s"),
+        ("-0h9m60s", "now"),
+    ],
+)
+def test_ways_to_write_a_time(get: Get, start: str, end: str) -> None:
+    body = get(SERIES.format(nodes="0") + f"&from={start}&to={end}&step=1m").json()
+    assert (body["from"], body["to"]) == ("2026-11-22T11:50:00Z", "2026-11-22T12:00:00Z")
+
+
+@pytest.mark.parametrize(
+    ("query", "status", "code", "part"),
+    [
+        ("nodes=0&metrics=system.cpu_usage", 400, "metric_unknown", "system.cpu_usage_pct"),
+        ("nodes=0&metrics=state.state", 400, "metric_not_here", "/api/history/states"),
+        ("nodes=0", 400, "parameter_missing", "metrics"),
+        ("metrics=system.cpu_usage_pct", 400, "parameter_missing", "nodes"),
+        ("nodes=0&metrics=x&from=yesterday", 400, "bad_time", "from"),
+        ("nodes=0&metrics=x&from=1e5", 400, "bad_time", "from"),
+        ("nodes=0&metrics=x&from=now&to=-1h", 400, "bad_time", "before"),
+        ("nodes=0&metrics=x&to=3000-01-01", 400, "bad_time", "2099"),
+        ("nodes=0&metrics=x&points=0", 400, "bad_parameter", "points"),
+        ("nodes=0&metrics=x&points=20001", 400, "bad_parameter", "20,000"),
+        ("nodes=0&metrics=x&step=0", 400, "bad_parameter", "step"),
+        ("nodes=0&metrics=x&step=5m&points=5", 400, "bad_parameter", "without points"),
+        ("nodes=0&metrics=x&format=xml", 400, "bad_parameter", "csv"),
+        ("nodes=99&metrics=system.cpu_usage_pct", 404, "node_unknown", "99"),
+        ("nodes=zebra&metrics=system.cpu_usage_pct", 404, "node_unknown", "zebra"),
+        ("nodes=9-3&metrics=system.cpu_usage_pct", 400, "bad_filter", "3-9"),
+        ("nodes=0&metrics=system.cpu_usage_pct&from=-30d&step=1", 400, "too_much", "format=csv"),
+    ],
+)
+def test_what_is_wrong_is_said(get: Get, query: str, status: int, code: str, part: str) -> None:
+    response = get(f"/api/history/series?{query}")
+    body = response.json()
+    assert (response.status_code, body["code"]) == (status, code)
+    assert part in f"{body['error']} {body.get('remedy', '')}"
+
+
+def test_too_many_metrics_and_the_limit_of_an_answer(get: Get) -> None:
+    body = get("/api/history/series?nodes=all&points=20000&metrics="
+               + ",".join(sorted(METRICS))).json()  # fmt: skip
+    assert body["code"] == "too_much"
+    assert body["values"] == 4 * len(METRICS) * 20_000
+    assert body["most"] < body["values"]
+
+
+METRICS = {
+    "system.cpu_usage_pct", "system.ram_usage_pct", "system.gpu_count", "workers.count",
+    "workers.load_us", "workers.num_active",
+}  # fmt: skip
