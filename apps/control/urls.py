@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from apps.control.views import actions, jobs
+from apps.control.views import actions, batches, jobs
 
 urlpatterns = [
     path(
@@ -18,6 +18,11 @@ urlpatterns = [
     path("jobs/<int:pk>", jobs.job_page, name="job"),
     path("jobs/<int:pk>/cancel", jobs.job_cancel_page, name="job-cancel"),
     path("jobs/<int:pk>/output.txt", jobs.job_output_text, name="job-output"),
+    path("batches", batches.batches_page, name="batches"),
+    path("batches/new", batches.batch_new_page, name="batch-new"),
+    path("batches/<int:pk>", batches.batch_page, name="batch"),
+    path("batches/<int:pk>/<str:change>", batches.batch_change_page, name="batch-change"),
+    path("fragments/batches/<int:pk>", batches.batch_fragment, name="fragment-batch"),
     path("fragments/jobs", jobs.jobs_fragment, name="fragment-jobs"),
     path("fragments/jobs/<int:pk>", jobs.job_fragment, name="fragment-job"),
     path("fragments/jobs/<int:pk>/output", jobs.job_output_fragment, name="fragment-job-output"),
