@@ -30,7 +30,10 @@ def control_job_rehearse(*, node: Node, action: str, at: datetime) -> Rehearsal:
     access = access_of(node)
     node_ids = [] if node.node_id is None else [node.node_id]
     return Rehearsal(
-        commands=[dry_run(access, step_command(step, access)) for step in wanted.steps],
+        commands=[
+            dry_run(access, step_command(step, access), deadline_s=step.time_limit_s)
+            for step in wanted.steps
+        ],
         warnings=warnings_of(node.cluster, wanted, node_ids=node_ids, at=at),
         busy_with=ControlJob.objects.active().filter(node=node).first(),
     )

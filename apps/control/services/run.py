@@ -307,6 +307,8 @@ class Run:
             outcome=failure.message,
             remedy=failure.remedy or "",
             exit_code=exit_code if isinstance(exit_code, int) else None,
+            host_key_fingerprint=failure.host_key_fingerprint,
+            host_key_new=failure.host_key_new,
         )
 
     def _bad_exit(self, step: Step, result: CommandResult) -> Ending:
