@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+from urllib.parse import urlencode
+
 import pytest
+from django.test import Client
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from tests.api.conftest import Get
+from tests.api.schema import shape_check
 from tests.factories import cluster_of
 
 pytestmark = pytest.mark.django_db
@@ -76,3 +83,49 @@ METRICS = {
     "system.cpu_usage_pct", "system.ram_usage_pct", "system.gpu_count", "workers.count",
     "workers.load_us", "workers.num_active",
 }  # fmt: skip
+
+
+ROUTES = ("series", "fleet", "top", "heatmap", "states")
+NUMBERS = st.one_of(st.integers().map(str), st.floats().map(str), st.text(max_size=8))
+TIMES = st.one_of(
+    st.sampled_from(["now", "-1h", "-30d", "2026-11-22T11:00:00Z", "2026-11-22", "1795348200"]),
+    st.datetimes().map(lambda moment: moment.isoformat()),
+    NUMBERS,
+)
+PARAMETERS = st.fixed_dictionaries(
+    {"nodes": st.one_of(st.sampled_from(["all", "0", "0-3", "node1,2"]), st.text(max_size=12))},
+    optional={
+        "metrics": st.one_of(
+            st.sampled_from(["system.cpu_usage_pct", "worker.load_us", "state.state"]), st.text()
+        ),
+        "metric": st.one_of(st.sampled_from(["system.ram_usage_pct", "system"]), st.text()),
+        "from": TIMES,
+        "to": TIMES,
+        "points": st.one_of(st.sampled_from(["1", "60", "20000"]), NUMBERS),
+        "step": st.one_of(st.sampled_from(["1", "5m", "1d", "52w"]), NUMBERS),
+        "parts": st.text(max_size=12),
+        "by": st.sampled_from(["average", "maximum", "mode"]),
+        "limit": NUMBERS,
+        "format": st.sampled_from(["json", "csv", "", "xml"]),
+    },
+)
+
+
+@settings(
+    max_examples=120,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(route=st.sampled_from(ROUTES), parameters=PARAMETERS)
+def test_whatever_is_asked_gets_an_answer_of_the_schema(
+    client: Client, route: str, parameters: dict[str, str]
+) -> None:
+    path = f"/api/history/{route}?{urlencode(parameters, errors='replace')}"
+    response: Any = client.get(path)
+    assert response.status_code in (200, 400, 404)
+    if response["Content-Type"] == "application/json":
+        shape_check(path, response.status_code, response.json())
+    else:
+        assert b"".join(response.streaming_content).startswith((b"time,", b"rank,", b"node_id,"))
