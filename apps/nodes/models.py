@@ -80,6 +80,20 @@ class Node(models.Model):
         return self.clock_skew_s is not None and abs(self.clock_skew_s) > CLOCK_OFF_S
 
 
+class Maintenance(models.Model):
+    """A node is kept out of service. The row goes when that ends; the audit trail keeps it."""
+
+    node = models.OneToOneField(Node, on_delete=models.CASCADE, related_name="maintenance")
+    by_name = models.CharField(max_length=150)
+    reason = models.TextField()
+    since = models.DateTimeField()
+    until = models.DateTimeField(null=True, blank=True)
+    """Over by itself from then on; ``None``: when somebody ends it."""
+
+    def __str__(self) -> str:
+        return f"{self.node}: {self.reason}"
+
+
 class StateChange(models.Model):
     """A node's state changed. The row feeds the pages, the history and the audit."""
 

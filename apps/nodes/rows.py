@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from typing import Any
 
 from apps.cluster.models import Cluster
 from apps.common.time import age_s
 from apps.nodes.freshness import collector_silence, is_stale
-from apps.nodes.models import FigureKind
+from apps.nodes.models import FigureKind, Node
 from apps.runtime.types import NodeState
 
 NAMELESS = "0.0.0.0"  # noqa: S104 - what a runtime without a host file calls itself, not a bind
@@ -31,8 +31,23 @@ NODE_COLUMNS = (
     "state_reason",
     "is_leader",
     "is_simulated",
+    "maintenance__by_name",
+    "maintenance__reason",
+    "maintenance__since",
+    "maintenance__until",
 )
 FIGURE_COLUMNS = ("node_id", "figures", "sampled_at", "received_at", "answered_at")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InMaintenance:
+    """Who keeps a node out of service, and why."""
+
+    by: str
+    reason: str
+    since: datetime
+    until: datetime | None
+    """``None``: until somebody ends it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,12 +82,15 @@ class NodeRow:
     gpu_count: int | None
     gpu_usage_pct: float | None
     hbm_usage_pct: float | None
-    maintenance: None = None
-    """Reserved: who keeps this node out of service, and why."""
+    maintenance: InMaintenance | None = None
+    """``None``: it is in service."""
 
     def as_contract(self) -> dict[str, Any]:
         """The API contract's Node, with the portal's additions; times stay datetimes."""
-        return {item.name: getattr(self, item.name) for item in fields(self) if item.name != "pk"}
+        found = {item.name: getattr(self, item.name) for item in fields(self) if item.name != "pk"}
+        if self.maintenance is not None:
+            found["maintenance"] = asdict(self.maintenance)
+        return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,8 +178,32 @@ def node_row_build(
         sampled_at=system.sampled_at,
         age_s=age_s(system.received_at, at=at),
         stale=stale,
+        maintenance=_maintenance(node, at=at),
         **{name: figures.get(name) for name in FIGURES_SHOWN},
     )
+
+
+def _maintenance(node: Mapping[str, Any], *, at: datetime) -> InMaintenance | None:
+    """As stored, unless its time is over."""
+    since, until = node["maintenance__since"], node["maintenance__until"]
+    if since is None or (until is not None and until <= at):
+        return None
+    return InMaintenance(
+        by=node["maintenance__by_name"],
+        reason=node["maintenance__reason"],
+        since=since,
+        until=until,
+    )
+
+
+def node_columns(node: Node) -> dict[str, Any]:
+    """`NODE_COLUMNS` of a node that was read with its maintenance."""
+    kept = getattr(node, "maintenance", None)
+    found: dict[str, Any] = {}
+    for name in NODE_COLUMNS:
+        own = name.removeprefix("maintenance__")
+        found[name] = getattr(node, name) if own == name else getattr(kept, own, None)
+    return found
 
 
 def address_text(host: str, port: int) -> str:

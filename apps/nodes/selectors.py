@@ -21,6 +21,7 @@ from apps.nodes.rows import (
     NodeRow,
     SystemFigures,
     Topology,
+    node_columns,
     node_row_build,
     node_rows_build,
     topology_build,
@@ -79,11 +80,12 @@ def nodes_retired(cluster: Cluster) -> list[Node]:
 
 def node_row(node: Node, *, at: datetime) -> NodeRow:
     """One present node as `topology` would show it. Three queries."""
-    cluster = Cluster.objects.get(pk=node.cluster_id)
+    read = Node.objects.select_related("cluster", "maintenance").get(pk=node.pk)
+    cluster = read.cluster
     system = _system_figures(LatestFigures.objects.filter(node=node))
     neighbours = Node.objects.present().filter(cluster=cluster, host=node.host)
     return node_row_build(
-        {name: getattr(node, name) for name in NODE_COLUMNS},
+        node_columns(read),
         system.get(node.pk, NO_FIGURES),
         host_repeats=neighbours.exclude(pk=node.pk).exists(),
         silence=collector_silence(cluster, at=at),

@@ -63,7 +63,7 @@ def node_of(node_id: int) -> Node:
 
 def launch(node_id: int, action: str = "shutdown", **order: Any) -> Launched:
     """By an operator who says why and means it."""
-    given = {"reason": "a test", "confirmed": True} | order
+    given: dict[str, Any] = {"reason": "a test", "confirmed": True, **order}
     return control_job_launch(
         node=node_of(node_id), user=operator(), order=Order(action=action, **given), at=utc_now()
     )
@@ -95,7 +95,7 @@ class Machines:
     failure: RemoteFailure | None = None
     idle: bool = False
     """Commands end well and do nothing."""
-    before: Callable[[str, threading.Event], None] | None = None
+    before: Callable[[str, threading.Event], object] | None = None
     """Called in place of the command's own time: may wait, or fail."""
     ran: list[tuple[int, str]] = field(default_factory=list)
 

@@ -363,3 +363,37 @@ class TestJobs:
         again = post(client, f"/api/jobs/{job.pk}/cancel?wait=0")
         assert (again.status_code, again.json()["code"]) == (409, "job_over")
         assert not control_job_run(job.pk, holder="w")
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("nodes")
+class TestMaintenance:
+    PATH = "/api/topology/node/2/maintenance"
+
+    def put(self, client: Client, body: object) -> Any:
+        return client.put(self.PATH, json.dumps(body), content_type="application/json")
+
+    def test_it_begins_shows_and_ends(self, operator: User) -> None:
+        client = script(operator)
+        assert self.put(client, {"reason": "a disk", "until": "2100-01-01T00:00:00Z"}).json() == {
+            "node_id": 2,
+            "maintenance": client.get(self.PATH).json()["maintenance"],
+        }
+        shown = client.get("/api/topology").json()["nodes"][2]["maintenance"]
+        assert (shown["by"], shown["reason"], shown["until"]) == (
+            "operator",
+            "a disk",
+            "2100-01-01T00:00:00Z",
+        )
+        assert client.delete(self.PATH).json() == {"node_id": 2, "maintenance": None}
+        assert client.get(self.PATH).json()["maintenance"] is None
+
+    @pytest.mark.parametrize("body", [{}, {"reason": "x", "until": "soon"}, {"reason": 1}])
+    def test_what_makes_no_sense_is_400(self, operator: User, body: object) -> None:
+        assert self.put(script(operator), body).status_code == 400
+
+    def test_viewers_see_it_and_do_not_change_it(self) -> None:
+        client = script(person_make(Role.VIEWER))
+        assert client.get(self.PATH).status_code == 200
+        assert self.put(client, {"reason": "x"}).status_code == 403
+        assert client.delete(self.PATH).status_code == 403

@@ -12,9 +12,10 @@ from apps.audit.models import AuditEvent
 from apps.audit.verify import audit_verify
 from apps.common.time import utc_now
 from apps.control.models import ControlJob, JobCheck, JobLine, JobStatus, JobTransition
-from apps.control.remote.types import RemoteFailure
+from apps.control.remote.types import Access, RemoteFailure
 from apps.control.services import control_job_cancel, control_job_run
 from apps.control.services.records import job_actor
+from apps.nodes.models import Node
 from apps.runtime.simulated import Fault, SimOptions, SimulatedCluster
 from apps.runtime.wire.client import WireClient
 from tests.control.kit import FINGERPRINT, Machines, cluster_of_sim, fresh, launch, watch_shortly
@@ -196,7 +197,7 @@ def test_a_command_that_ignores_everything_is_given_up(
 ) -> None:
     monkeypatch.setattr("apps.control.services.run.STUCK_AFTER_S", -74.8)
     released = threading.Event()
-    machines = Machines(sim, idle=True, before=lambda word, cancel: released.wait(20) or None)
+    machines = Machines(sim, idle=True, before=lambda word, cancel: released.wait(20))
     job = run(machines, client, "shutdown")
     released.set()
     assert (job.status, job.outcome_code) == ("timed_out", "session_stuck")
@@ -213,13 +214,13 @@ def test_a_cancel_while_the_command_runs_ends_it(sim: SimulatedCluster, client: 
     tools = machines.tools(client)
     asked: list[str] = []
 
-    def access(node: object) -> object:
+    def access(node: Node) -> Access:
         # The job is claimed by now; somebody presses the button.
         asked.append(control_job_cancel(fresh(job), actor=job_actor(job), at=utc_now()).status)
         return tools_access(node)
 
     tools_access = tools.access
-    control_job_run(job.pk, holder="w", tools=replace(tools, access=access))  # type: ignore[arg-type]
+    control_job_run(job.pk, holder="w", tools=replace(tools, access=access))
     assert asked == ["running"]
     done = fresh(job)
     assert (done.status, done.outcome_code) == ("canceled", "canceled")

@@ -244,3 +244,28 @@ class BatchListSerializer(Any_):
 
     batches = BatchSerializer(many=True)
     next = serializers.CharField(allow_null=True, help_text="The next page; `null`: there is none.")
+
+
+class MaintenanceOrderSerializer(Any_):
+    """Why a node is kept out of service, and until when."""
+
+    reason = serializers.CharField(help_text="Why.")
+    until = serializers.DateTimeField(
+        required=False, allow_null=True, help_text="Over by itself then: UTC; left out: open."
+    )
+
+
+class InMaintenanceSerializer(Any_):
+    """Who keeps a node out of service, and why."""
+
+    by = text("Who.")
+    reason = text("Why.")
+    since = serializers.DateTimeField(help_text="Since when: UTC.")
+    until = moment("Until when; `null`: until somebody ends it")
+
+
+class MaintenanceSerializer(Any_):
+    """A node's maintenance."""
+
+    node_id = whole("The node.")
+    maintenance = InMaintenanceSerializer(allow_null=True, help_text="`null`: it is in service.")

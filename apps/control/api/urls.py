@@ -7,6 +7,7 @@ from rest_framework.viewsets import ViewSetMixin
 
 from apps.control.api.batch_views import BatchViewSet
 from apps.control.api.job_views import JobViewSet
+from apps.control.api.maintenance_views import MaintenanceViewSet
 from apps.control.api.node_views import ACTIONS, NodeActionViewSet
 
 
@@ -30,6 +31,12 @@ urlpatterns = [
             {"post": action},
             f"api-node-{action}",
         )
+    ),
+    *_routes(
+        "topology/node/<str:node_id>/maintenance",
+        MaintenanceViewSet,
+        {"get": "retrieve", "put": "begin", "delete": "end"},
+        "api-node-maintenance",
     ),
     *_routes("jobs", JobViewSet, {"get": "list"}, "api-jobs"),
     *_routes("jobs/<str:job_id>", JobViewSet, {"get": "retrieve"}, "api-job"),

@@ -70,4 +70,6 @@ def node_fields(row: NodeRow) -> dict[str, Any]:
 def _plain(value: Any) -> Any:
     if isinstance(value, datetime):
         return iso(value)
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
     return round(value, 3) if isinstance(value, float) else value
