@@ -1,8 +1,7 @@
 """Threads for requests: few while they are quick, more as soon as they all wait.
 
 Requests are mostly Python, which one thread at a time can run: a second thread hides the
-waits for the database, and more only get in each other's way (measured: 32 clients are
-served faster by two threads than by eight). But a request may also wait for long, for a
+waits for the database, and more gain little. But a request may also wait for long, for a
 control job's end, say; then the next must not wait behind it. So a thread is added when
 no queued request was begun for a moment, and goes when it had nothing to do for a while.
 """
