@@ -198,24 +198,29 @@ def hour_unpack(data: bytes | memoryview, *, places: Sequence[int] | None = None
     reader = ByteReader(bytes(data))
     if reader.byte() != FORMAT:
         raise BlockBroken("A stored hour has a format that this version does not know.")
-    bits = np.unpackbits(np.frombuffer(reader.take(8), np.uint8), bitorder="little")
-    minutes = np.flatnonzero(bits)
+    bits = np.frombuffer(reader.take(8), np.uint8)
+    minutes = np.unpackbits(bits, bitorder="little").nonzero()[0]
     count = minutes.size
     counts = _take(_inflate(reader.take(reader.varint())), 0, "<u4", count).astype(np.int64)
     sections: dict[int, HourSection] = {}
-    for place in range(reader.byte()):
+    metrics = reader.byte()
+    # What lies behind the last metric that is wanted need not be looked at.
+    last = metrics if places is None else min(metrics, max(places, default=-1) + 1)
+    for place in range(last):
         number = reader.byte()
         if number == modes.ABSENT:
             continue
         flags = reader.byte()
         known = reader.take((count + 7) // 8) if flags & PARTIAL else b""
-        body = reader.take(reader.varint())
+        length = reader.varint()
         if places is not None and place not in places:
+            reader.skip(length)
             continue
+        body = reader.take(length)
         rows = np.arange(count)
         if known:
             here = np.unpackbits(np.frombuffer(known, np.uint8), count=count, bitorder="little")
-            rows = np.flatnonzero(here)
+            rows = here.nonzero()[0]
         mode = mode_get(number)
         plain = body if flags & STORED else _inflate(body)
         sections[place] = HourSection(mode, rows, _fields(mode, plain, rows.size, flags))
@@ -229,19 +234,20 @@ def _fields(mode: Mode, plain: bytes, count: int, flags: int) -> dict[str, Array
     for name, code in mode.fields:
         values = _take(plain, place, code, stored)
         place += values.nbytes
-        fields[name] = np.repeat(values, count) if flags & SAME else values
+        fields[name] = values.repeat(count) if flags & SAME else values
     return fields
 
 
 def _take(plain: bytes, place: int, code: str, count: int) -> Array:
-    dtype = np.dtype(code)
+    width = int(code[-1])
     try:
-        planes = np.frombuffer(plain, np.uint8, dtype.itemsize * count, place)
+        planes = np.frombuffer(plain, np.uint8, width * count, place)
     except ValueError as error:
         raise BlockBroken(f"A stored hour ends too early: {error}") from error
-    if dtype.itemsize == 1:
+    if width == 1:
         return planes
-    return np.ascontiguousarray(planes.reshape(dtype.itemsize, count).T).view(dtype).reshape(-1)
+    joined = planes.reshape(width, count).T.tobytes()
+    return np.frombuffer(joined, code)
 
 
 def _inflate(body: bytes) -> bytes:

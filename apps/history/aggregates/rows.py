@@ -7,11 +7,13 @@ alike have the same layout, so a reader joins them and lets numpy take the colum
 from __future__ import annotations
 
 import struct
+from collections import defaultdict
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from apps.history.aggregates import modes
 from apps.history.aggregates.modes import Mode, mode_get
@@ -173,13 +175,13 @@ class RowGroups:
     """Stored rows, sorted by layout: made once, read for as many metrics as are asked."""
 
     def __init__(
-        self, rows: Sequence[bytes], counts: Sequence[int], starts_ms: Sequence[int]
+        self, rows: Sequence[bytes], counts: Sequence[int], starts_ms: npt.NDArray[np.int64]
     ) -> None:
         self.counts = np.array(counts, np.int64)
-        self.starts_ms = np.array(starts_ms, np.int64)
-        places: dict[bytes, list[int]] = {}
+        self.starts_ms = starts_ms
+        places: dict[bytes, list[int]] = defaultdict(list)
         for index, row in enumerate(rows):
-            places.setdefault(row[: HEAD + row[1]], []).append(index)
+            places[bytes(row[: HEAD + row[1]])].append(index)
         self._groups = [
             (prefix, np.array(members), b"".join([rows[index] for index in members]))
             for prefix, members in places.items()

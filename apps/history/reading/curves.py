@@ -148,14 +148,27 @@ def _cadence(series: Ints, at_ms: Ints, counts: Ints, within_ms: Floats, lines: 
     """Usual seconds from sample to sample, per series: within rows that hold several samples
     (`counts`), from row to row where they hold one."""
     cadence = np.full(lines, np.nan)
-    bounds = np.searchsorted(series, np.arange(lines + 1))
-    for line in np.flatnonzero(np.diff(bounds)).tolist():
-        part = slice(int(bounds[line]), int(bounds[line + 1]))
-        if np.median(counts[part]) > 1:
-            cadence[line] = float(np.median(within_ms[part])) / 1000
-        elif bounds[line + 1] - bounds[line] > 1:
-            cadence[line] = float(np.median(np.diff(at_ms[part]))) / 1000
+    if not series.size:
+        return cadence
+    several = _medians(series, counts.astype(np.float64), lines) > 1
+    cadence[several] = _medians(series, within_ms, lines)[several] / 1000
+    follows = np.flatnonzero(np.diff(series) == 0) + 1
+    steps = np.full(lines, np.nan)
+    if follows.size:
+        distance = (at_ms[follows] - at_ms[follows - 1]).astype(np.float64)
+        steps = _medians(series[follows], distance, lines)
+    cadence[~several] = steps[~several] / 1000
     return cadence
+
+
+def _medians(series: Ints, values: Floats, lines: int) -> Floats:
+    """Per series, of the sorted values the one in the middle; NaN where there are none."""
+    ordered = values[np.lexsort((values, series))]
+    bounds = np.searchsorted(series, np.arange(lines + 1))
+    known = np.flatnonzero(np.diff(bounds))
+    middle = np.full(lines, np.nan)
+    middle[known] = ordered[(bounds[known] + bounds[known + 1] - 1) // 2]
+    return middle
 
 
 def _reduce(pieces: _Pieces, cadence: Floats, lines: int, buckets: Buckets) -> Matrix:

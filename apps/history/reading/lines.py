@@ -74,7 +74,7 @@ def lines_read(
         metrics[0].kind,
         [one.id for one in series],
         buckets.resolution,
-        buckets.start_ms - MARGIN_MS[buckets.resolution],
+        buckets.start_ms - _margin_ms(metrics, buckets.resolution),
         buckets.end_ms,
         metrics,
     )
@@ -82,6 +82,12 @@ def lines_read(
         metric.key: Lines(series, place_of, matrix_make(source, metric, len(series), buckets))
         for metric in metrics
     }
+
+
+def _margin_ms(metrics: Sequence[Metric], resolution: Resolution) -> int:
+    """What is sampled every second needs no look back from a whole minute."""
+    dense = all(metric.kind == "system" for metric in metrics)
+    return 0 if dense and resolution is not Resolution.RAW else MARGIN_MS[resolution]
 
 
 def series_find(cluster_key: int, kind: str, subjects: Sequence[SubjectRef] | None) -> list[Series]:

@@ -6,7 +6,7 @@ tables: minute rows, and the resolution's own.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -72,8 +72,10 @@ class Source:
     def _load_rows(self, series: Sequence[int]) -> None:
         start, end = self._range
         columns = ("series_id", "minute", "count", "aggregates")
-        found = rows_select(MinuteBlock, columns, series, start // MINUTE_MS, -(-end // MINUTE_MS))
-        rows = [(one, minute * MINUTE_MS, n, data, MINUTE_MS) for one, minute, n, data in found]
+        minutes = rows_select(
+            MinuteBlock, columns, series, start // MINUTE_MS, -(-end // MINUTE_MS)
+        )
+        tables = [(minutes, MINUTE_MS)]
         hours: list[tuple[Any, ...]] = []
         if self.resolution is Resolution.MINUTE:
             hours = rows_select(
@@ -89,24 +91,41 @@ class Source:
             table: Any = HourAggregate if hourly else DayAggregate
             columns = ("series_id", "hour" if hourly else "day", "count", "aggregates")
             merged = rows_select(table, columns, series, start // width, -(-end // width))
-            rows += [(one, at * width, n, data, width) for one, at, n, data in merged]
-        self._groups = RowGroups(
-            [bytes(row[3]) for row in rows], [row[2] for row in rows], [row[1] for row in rows]
-        )
-        of = [np.array([self._place_of[row[0]] for row in rows], np.int64)]
-        starts = [self._groups.starts_ms]
-        ends = [self._groups.starts_ms + np.array([row[4] for row in rows], np.int64)]
-        self._hours: list[tuple[int, Ints, Ints, dict[int, HourSection]]] = []
-        offset = len(rows)
-        for one, hour_number, block in hours:
+            tables.append((merged, width))
+        of, starts, ends = [], [], []
+        data: list[bytes] = []
+        counts: list[int] = []
+        for rows, width in tables:
+            # Column by column: there may be very many rows.
+            ids, keys, some, packed = zip(*rows, strict=True) if rows else ((), (), (), ())
+            begin = np.array(keys, np.int64) * width
+            of.append(self._places_of(ids))
+            starts.append(begin)
+            ends.append(begin + width)
+            counts += some
+            data += packed
+        self._groups = RowGroups(data, counts, np.concatenate(starts))
+        self._hours: list[tuple[int, Ints, Ints, Mapping[int, HourSection]]] = []
+        offset = len(data)
+        for _, hour_number, block in hours:
             hour = hour_unpack(block, places=self.places)
-            minutes = hour_number * HOUR_MS + hour.minutes.astype(np.int64) * MINUTE_MS
-            self._hours.append((offset, minutes, hour.counts, dict(hour.sections)))
-            offset += minutes.size
-            of.append(np.full(minutes.size, self._place_of[one], np.int64))
-            starts.append(minutes)
-            ends.append(minutes + MINUTE_MS)
+            begin = hour.minutes * MINUTE_MS + hour_number * HOUR_MS
+            self._hours.append((offset, begin, hour.counts, hour.sections))
+            offset += begin.size
+            starts.append(begin)
+            ends.append(begin + MINUTE_MS)
+        sizes = [one[1].size for one in self._hours]
+        of.append(np.repeat(self._places_of([one for one, _, _ in hours]), sizes))
         self._sort(np.concatenate(of), np.concatenate(starts), np.concatenate(ends))
+
+    def _places_of(self, ids: Sequence[int]) -> Ints:
+        """Series → their places in the list that was asked for."""
+        if not len(ids):
+            return np.zeros(0, np.int64)
+        distinct, which = np.unique(np.array(ids, np.int64), return_inverse=True)
+        places = np.array([self._place_of[one] for one in distinct.tolist()], np.int64)
+        found: Ints = places[which]
+        return found
 
     def _sort(self, series: Ints, starts: Ints, ends: Ints) -> None:
         order = np.lexsort((starts, series))
