@@ -40,7 +40,7 @@ class HistoryFeed(models.Model):
     next_at = models.DateTimeField()
     """Not to be fed before; a process that feeds pushes it on, so that no other does."""
     duration_s = models.FloatField(default=0.0)
-    """What the last feed took."""
+    """What the last feed took of a processor."""
     chunk_position = models.BigIntegerField(default=0)
     """All sample chunks up to this key are stored."""
     chunk_seen = models.BigIntegerField(default=0)

@@ -51,6 +51,7 @@ class Fed:
     refused: int
     """Series whose samples the history could not take; each is in the log."""
     duration_s: float
+    """Of processor time."""
 
 
 def history_feed(*, at: datetime) -> Fed | None:
@@ -65,13 +66,14 @@ def history_feed(*, at: datetime) -> Fed | None:
     claimed = HistoryFeed.objects.filter(pk=feed.pk, next_at__lte=at).update(next_at=at + CLAIM)
     if not claimed:
         return None
-    began = time.monotonic()
+    # Of this thread's own: on a busy machine the time of day tells of the others' work.
+    began = time.thread_time()
     labels = _labels(cluster)
     before = _minute_bound(feed, at=at)
     samples, refused = _chunks_feed(feed, labels, before=before, at=at)
     more, more_refused = _pending_feed(cluster, labels, before=before, at=at)
     changes = _changes_feed(feed, labels, at=at)
-    duration_s = time.monotonic() - began
+    duration_s = time.thread_time() - began
     feed.duration_s = duration_s
     feed.fed_at = at
     feed.next_at = next_feed_at(duration_s, at=at)

@@ -20,7 +20,7 @@ function lonely(u, index) {
   for (let i = 0; i < values.length; i += 1) {
     if (values[i] !== null && (i === 0 || values[i - 1] === null) && (i === values.length - 1 || values[i + 1] === null)) found.push(i);
   }
-  return found.length ? found : null;
+  return found;
 }
 
 export class TimeChart {
@@ -127,7 +127,7 @@ export class TimeChart {
       width: this.width,
       height: this.plotHeight,
       tzDate,
-      padding: [8, 12, 0, 0],
+      padding: [8, 20, 0, 0],
       legend: { show: false },
       series,
       bands,

@@ -97,10 +97,13 @@ export function moment(ms, stepS = 1) {
   return formatter(options).format(ms);
 }
 
+// "22 Nov 2026, 16:50 – 17:50"; the second day only where it is another one.
 export function span(fromMs, toMs) {
-  const full = { day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit" };
-  if (toMs - fromMs < 600000) full.second = "2-digit";
-  return formatter(full).format(fromMs) + " – " + formatter(full).format(toMs);
+  const day = formatter({ day: "numeric", month: "short", year: "numeric" });
+  const time = { hour: "2-digit", minute: "2-digit" };
+  if (toMs - fromMs < 600000) time.second = "2-digit";
+  const [first, last] = [fromMs, toMs].map((ms) => [day.format(ms), formatter(time).format(ms)]);
+  return `${first[0]}, ${first[1]} – ${first[0] === last[0] ? "" : last[0] + ", "}${last[1]}`;
 }
 
 export function length(seconds) {

@@ -78,7 +78,7 @@ export class HeatmapPane {
 }
 
 export function rowName(row) {
-  const parts = [row.node_id === null ? `${row.node} (left)` : `${row.node_id}  ${row.node}`];
+  const parts = [row.node_id === null ? `${row.node} (left)` : `${row.node_id} · ${row.node}`];
   if (row.part !== null) parts.push(row.part_name || row.part);
   return parts.join(" · ");
 }
