@@ -20,7 +20,7 @@ urlpatterns = [
     path("", include("apps.pools.urls")),
     path("", include("apps.cluster.urls")),
     path("", include("apps.control.urls")),
-    path("audit", include("apps.accounts.audit_urls")),
+    path("", include("apps.accounts.audit_urls")),
     path("accounts/", include("apps.accounts.urls")),
     path("api/schema", ApiSchemaView.as_view(), name="api-schema"),
     path("api/docs", api_docs, name="api-docs"),
