@@ -109,10 +109,15 @@ def test_installed_runtime_is_not_installed_again(tmp_path: Path) -> None:
     assert clio_run.read_text() == "here"
 
 
-def test_release_without_a_wheel_is_named(tmp_path: Path) -> None:
-    with pytest.raises(NoWheelError, match=r"iowarp-core 99\.0 has no wheel for this platform"):
-        runtime_install("99.0", directory=tmp_path)
-    assert not (tmp_path / "99.0" / ".complete").exists()
+def test_release_without_a_wheel_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # An index that answers and has no such wheel, without a network: an empty folder.
+    (tmp_path / "index").mkdir()
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "index"))
+    with pytest.raises(NoWheelError, match=r"iowarp-core 2\.3\.2 has no wheel for this platform"):
+        runtime_install("2.3.2", directory=tmp_path / "runtimes")
+    assert not (tmp_path / "runtimes" / "2.3.2" / ".complete").exists()
 
 
 def test_unreachable_index_is_not_taken_for_a_missing_wheel(
@@ -124,6 +129,7 @@ def test_unreachable_index_is_not_taken_for_a_missing_wheel(
         for name in ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL"):
             monkeypatch.setenv(name, nowhere)
         monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+        monkeypatch.delenv("PIP_FIND_LINKS", raising=False)
         monkeypatch.setenv("PIP_RETRIES", "1")
         with pytest.raises(RuntimeInstallError, match="Check the connection") as caught:
             runtime_install("2.3.2", directory=tmp_path)
