@@ -20,6 +20,7 @@ from pathlib import Path
 from types import TracebackType
 
 import psutil
+import yaml
 
 from apps.runtime.types import Target
 from demo import node_config, ports, processes
@@ -273,6 +274,21 @@ class LocalCluster:
     @property
     def description(self) -> str:
         return f"{len(self.nodes)} CLIO nodes (iowarp-core {self.version})"
+
+    def access_file_write(self) -> Path:
+        """How the portal may stop and start these nodes: as this user, without SSH."""
+        node = self.nodes[0]
+        passed_on = ("USER", "HOME", *FAILURE_DETECTION_ENV)
+        defaults = {
+            "method": "local",
+            "clio_run": str(node.clio_run),
+            "server_conf": str(self.directory / "node{node_id}" / "clio.yaml"),
+            "storage_root": str(self.directory / "node{node_id}" / "storage"),
+            "environment": {name: node.env[name] for name in passed_on if name in node.env},
+        }
+        path = self.directory / "access.yaml"
+        path.write_text(yaml.safe_dump({"defaults": defaults}, sort_keys=False))
+        return path
 
     def launch(self) -> None:
         """Start all nodes at once, without waiting."""

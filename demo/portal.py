@@ -48,13 +48,18 @@ def portal_environment(*, config: Path, data: Path) -> dict[str, str]:
 class DemoPortal:
     """`python -m clio_portal` on loopback, with an account for the demo."""
 
-    def __init__(self, *, port: int, config: Path, directory: Path) -> None:
+    def __init__(
+        self, *, port: int, config: Path, directory: Path, access: Path | None = None
+    ) -> None:
+        """`access`: the file that tells how to stop and start the nodes, where that is possible."""
         self.url = f"http://{HOST}:{port}/"
         self.log = directory / "portal.log"
         self._port = port
         self._data = directory / "portal"
         self._data.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._env = portal_environment(config=config, data=self._data)
+        if access is not None:
+            self._env["CLIO_PORTAL_ACCESS_FILE"] = str(access)
         self._process: subprocess.Popen[bytes] | None = None
 
     @property

@@ -62,7 +62,10 @@ class DemoSession:
         if stopped := leftovers_stop(self.directory):
             self._say(f"Stopped {stopped} process(es) that an earlier demo had left.")
         cluster = self._cluster = self._cluster_make()
-        portal = DemoPortal(port=self._port, config=cluster.config, directory=self.directory)
+        access = cluster.access_file_write() if isinstance(cluster, LocalCluster) else None
+        portal = DemoPortal(
+            port=self._port, config=cluster.config, directory=self.directory, access=access
+        )
         self._portal = portal
         account_is_known = bool(self.state.token and self.state.password and portal.has_data)
         if not account_is_known:
