@@ -32,8 +32,9 @@ BY_MINUTES_FROM_S = 30.0
 ROUNDS_LATE = timedelta(seconds=8)
 """How long after a minute's end the last of its samples have come."""
 SLACK = timedelta(seconds=5)
-CLAIM = timedelta(seconds=120)
-"""A feed that dies leaves its cluster to the next one after this time."""
+CLAIM = timedelta(seconds=20)
+"""A feed that dies leaves its cluster to the next one after this time. One that takes longer
+may get company, which costs time and changes nothing else."""
 BATCHES_AT_ONCE = 250
 """Series written in one transaction: others must not wait for long."""
 ROUNDS_AT_ONCE = 60

@@ -180,7 +180,6 @@ export class TimeChart {
     };
     document.addEventListener("mousemove", move);
     document.addEventListener("mouseup", up);
-    event.preventDefault();
   }
 
   selected(u) {
