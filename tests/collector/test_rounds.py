@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from apps.cluster.models import Cluster
-from apps.collector import rounds
+from apps.collector import questions, rounds
 from apps.collector.models import PollRound
 from apps.collector.rounds import round_run
 from apps.common.time import utc_now
@@ -286,7 +286,7 @@ def test_a_swap_of_lines_does_not_mix_figures(poller: Poller, sim: SimulatedClus
 def test_long_answers_are_taken_a_few_at_a_time(
     poller: Poller, sim: SimulatedCluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rounds, "CATCH_UP_NODES", (1, 1))
+    monkeypatch.setattr(questions, "CATCH_UP_NODES", (1, 1))
     poller.round()
     asked = [sum(node.sim.seen.calls.values()) for node in sim.nodes()]
     assert min(asked) > 0, "all are asked for a sign of life"
@@ -350,6 +350,16 @@ def test_workers_and_containers_have_the_shapes_of_the_contract(
     pools = poller.latest(0, FigureKind.POOLS).figures
     assert [pool["pool_id"] for pool in pools] == [one["pool_id"] for one in containers]
     assert "methods" not in pools[0]
+
+
+def test_long_answers_are_stored_in_pieces(poller: Poller, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rounds, "PIECE_BYTES", 1000)
+    poller.all_fresh()
+    for number in range(4):
+        found = ids(poller, number)
+        assert found == list(range(len(found)))
+        assert poller.node(number).hostname
+    assert poller.round().counts.answered == 4
 
 
 def test_containers_are_taken_in_slices(poller: Poller, monkeypatch: pytest.MonkeyPatch) -> None:
