@@ -59,33 +59,40 @@ def keep_days(limits: RetentionLimits) -> dict[Resolution, int]:
 def cuts(at: datetime, limits: RetentionLimits) -> dict[Resolution, int]:
     """Resolution → the first hour that stays (hours since 1970)."""
     now = int((at - EPOCH).total_seconds()) // 3600
-    found = {one: now - days * 24 for one, days in keep_days(limits).items()}
+    # Never below the floor: a removal that has begun is finished, whatever became of its reason.
+    floors = _floor_hours()
+    found = {
+        one: max(now - days * 24, floors.get(one, 0)) for one, days in keep_days(limits).items()
+    }
     if limits.max_bytes:
         for resolution, hour in _size_cuts(found, limits.max_bytes, today=now // 24).items():
             found[resolution] = max(found[resolution], hour)
     return found
 
 
+def _floor_hours() -> dict[Resolution, int]:
+    return {
+        Resolution(one): int((before - EPOCH).total_seconds()) // 3600
+        for one, before in RetentionFloor.objects.values_list("resolution", "before")
+    }
+
+
 def _size_cuts(
-    by_days: Mapping[Resolution, int], most: int, *, today: Day
+    first_hours: Mapping[Resolution, int], most: int, *, today: Day
 ) -> dict[Resolution, int]:
     """Days that must go, oldest first, the finest resolution first, until the rest fits.
 
     The present day stays: what has just been measured is never taken by its own size.
     """
     stored = sizes()
-    floors = {
-        one: int((before - EPOCH).total_seconds()) // 86_400
-        for one, before in RetentionFloor.objects.values_list("resolution", "before")
-    }
     total = sum(size for days in stored.values() for _, size in days.values())
     found: dict[Resolution, int] = {}
     for resolution in TABLES:
-        gone_by_days = by_days[resolution] // 24
+        leaving = first_hours[resolution] // 24
         for day, (_, size) in sorted(stored[resolution].items()):
-            if day < gone_by_days:
+            if day < leaving:
                 total -= size
-            elif day >= floors.get(resolution, 0) and day < today and total > most:
+            elif day < today and total > most:
                 total -= size
                 found[resolution] = (day + 1) * 24
     return found

@@ -139,9 +139,10 @@ def gauges_fields(
         base = modes.base_code(int(low.min()), int(low.max()))
         if base is not None and not counted and (low == high).all():
             return modes.CONSTANT + base, {"minimum": low}
+        most = max(abs(int(low.min())), abs(int(high.max()))) * int(own.max())
         spread, rest = high - low, total - own * low
         offset, width = modes.width_code(int(spread.max())), modes.width_code(int(rest.max()))
-        fits = int(spread.min()) >= 0 and int(rest.min()) >= 0  # false where 64 bits ran over
+        fits = most < 2**62  # else 64 bits may have run over
         if base is not None and offset is not None and width is not None and fits:
             fields = {"minimum": low, "maximum": spread, "last": last - low, "total": rest}
             if counted:

@@ -106,7 +106,8 @@ def database_bytes() -> int | None:
         if connection.vendor == "postgresql":
             tables = (Series, MinuteBlock, HourRaw, HourMinutes, HourAggregate, DayAggregate)
             cursor.execute(
-                "SELECT SUM(pg_total_relation_size(name::regclass)) FROM unnest(%s) AS name",
+                "SELECT SUM(pg_total_relation_size(name::regclass)) "
+                "FROM unnest(%s::text[]) AS name",
                 [[table._meta.db_table for table in tables]],
             )
             return int(cursor.fetchone()[0])

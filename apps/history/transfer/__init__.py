@@ -1,0 +1,1 @@
+"""Samples out of and into files."""
