@@ -165,10 +165,11 @@ def test_a_fragment_does_not_take_a_foreign_page_s_address() -> None:
     assert answer.headers["HX-Redirect"] == "/accounts/login/?next=%2F"
 
 
-def test_who_asks_and_what_they_may_costs_three_queries(
-    viewer: User, django_assert_num_queries: Any
+def test_who_asks_and_what_they_may_costs_at_most_three_queries(
+    viewer: User, django_assert_max_num_queries: Any
 ) -> None:
     client = Client()
     sign_in(client)
-    with django_assert_num_queries(3):  # session, person, permissions
+    # Session, person, permissions; the cache may spare the first.
+    with django_assert_max_num_queries(3):
         client.get("/api/docs")

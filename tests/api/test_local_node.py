@@ -24,6 +24,8 @@ def row(node_id: int, host: str, *, leader: bool = False, state: str = "alive") 
         "state_reason": "",
         "is_leader": leader,
         "is_simulated": False,
+        "maintenance__since": None,
+        "maintenance__until": None,
     }
     return node_row_build(node, NO_FIGURES, host_repeats=False, silence="", at=AT)
 

@@ -31,6 +31,9 @@ from tests.pages.conftest import PASSWORD
 # Playwright's own loop runs in this thread while Django's ORM is used in it, too.
 os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
 
+# The server of these tests answers one request at a time, and the node page asks for many.
+expect.set_options(timeout=20_000)
+
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 TURN = threading.RLock()
 """Held by a request, and by a test that writes: with an in-memory database the server's

@@ -64,10 +64,10 @@ class Pulse(threading.Thread):
         self.heard_at = time.monotonic()
         self._transport = transport
         self._every_s = every_s
-        self._stop = threading.Event()
+        self._ended = threading.Event()
 
     def run(self) -> None:
-        while not self._stop.wait(self._every_s) and self._transport.is_active():
+        while not self._ended.wait(self._every_s) and self._transport.is_active():
             try:
                 self._transport.global_request("keepalive@openssh.com", wait=True)
             except (paramiko.SSHException, EOFError, OSError):
@@ -76,7 +76,7 @@ class Pulse(threading.Thread):
                 self.heard_at = time.monotonic()
 
     def stop(self) -> None:
-        self._stop.set()
+        self._ended.set()
 
 
 class SshCommand:
