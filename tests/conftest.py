@@ -27,14 +27,6 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         pytest.skip("needs Chromium (on Debian: apt install chromium)")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Real runtimes and browsers share two cores with everything else: one that was starved
-    gets a second chance. What is wrong fails again, and each rerun shows in the summary."""
-    for item in items:
-        if item.get_closest_marker("runtime") or item.get_closest_marker("browser"):
-            item.add_marker(pytest.mark.flaky(reruns=2))
-
-
 def _skip_to_failure(report: pytest.TestReport | pytest.CollectReport) -> None:
     if IN_CI and report.skipped and not hasattr(report, "wasxfail"):
         report.outcome = "failed"
