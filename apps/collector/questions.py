@@ -13,7 +13,7 @@ from apps.runtime.queries import system_stats_query
 from apps.runtime.scatter import Ask
 from apps.runtime.types import Target
 
-CATCH_UP_SAMPLES = 20_000
+CATCH_UP_SAMPLES = 10_000
 """Samples of long answers taken per round, so that a thousand nodes that are all new do not
 fill the memory at once; the other nodes are asked for a sign of life meanwhile."""
 

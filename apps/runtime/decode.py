@@ -280,6 +280,11 @@ def _named_methods(methods: list[Any], place: Place) -> Iterator[Method]:
     for index, raw in enumerate(methods):
         if raw == {} or (isinstance(raw, dict) and raw.get("name") == ""):
             continue
+        plain = _plain_method(raw)
+        if plain is not None:
+            if plain.name:
+                yield plain
+            continue
         fields = Fields(raw, place.at(f"method {index}"))
         name = fields.text("name")
         yield Method(

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from apps.runtime import decode
 from apps.runtime.errors import ContractBroken
+from apps.runtime.fields import Fields
 from apps.runtime.types import Container, Target
 
 TARGET = Target(0, "10.0.0.7")
@@ -57,10 +58,19 @@ def read(method: Any, *, plain: bool) -> Any:
     return found[0].methods
 
 
-def test_the_usual_shape_is_read_in_one_go() -> None:
+def test_the_usual_shape_is_read_in_one_go(monkeypatch: pytest.MonkeyPatch) -> None:
     method = decode._plain_method(USUAL)
     assert method is not None
-    assert read(USUAL, plain=True) == (method,) == read(USUAL, plain=False)
+    assert read(USUAL, plain=False) == (method,)
+    looked_at: list[str] = []
+
+    def note(fields: Fields, key: str) -> int:
+        looked_at.append(key)
+        return 0
+
+    monkeypatch.setattr(Fields, "identifier", note)
+    assert read(USUAL, plain=True) == (method,)
+    assert looked_at == ["container_id"]
 
 
 def test_padding_is_left_out_either_way() -> None:
