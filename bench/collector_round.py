@@ -27,12 +27,14 @@ import psutil
 MAX_ROUND_S = 2.0
 MAX_RSS_MB = 300.0
 START_WITHIN_S = 60.0
+CATCH_UP_WITHIN_S = 600.0
+INTERVAL_S = 2.0
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--nodes", type=int, default=1000)
-    parser.add_argument("--rounds", type=int, default=15, help="after the first, which connects")
+    parser.add_argument("--rounds", type=int, default=15, help="after all nodes have figures")
     parser.add_argument("--uptime", type=float, default=60.0, help="seconds of samples at first")
     parser.add_argument("--port", type=int, default=28_413)
     parser.add_argument("--database", help="URL; its tables must be its own")
@@ -78,6 +80,36 @@ def _wait_for(config: Path, server: subprocess.Popen[bytes]) -> None:
         time.sleep(0.1)
 
 
+class _Meter:
+    """Runs rounds in this process, and keeps what each took."""
+
+    def __init__(self) -> None:
+        self.process = psutil.Process()
+        self.times: dict[str, list[float]] = {}
+        self.cpu: dict[str, list[float]] = {}
+        self.peak_mb = 0.0
+
+    def round(self, kind: str, *, counted: bool = True) -> float:
+        """Seconds from the start of the round to the end of storing it."""
+        from apps.collector.services import collect
+        from apps.common.time import utc_now
+
+        before, began = self.process.cpu_times(), time.monotonic()
+        done = collect(kind=kind, at=utc_now())
+        took_s = time.monotonic() - began
+        after = self.process.cpu_times()
+        if done is None:
+            raise SystemExit(f"A round of {kind} was skipped.")
+        rss_mb = self.process.memory_info().rss / 2**20
+        self.peak_mb = max(self.peak_mb, rss_mb)
+        print(f"{kind}: {took_s:.2f} s, {rss_mb:.0f} MB, {done.counts}", file=sys.stderr)
+        if counted:
+            used = after.user + after.system - before.user - before.system
+            self.times.setdefault(kind, []).append(took_s)
+            self.cpu.setdefault(kind, []).append(used)
+        return took_s
+
+
 def _measure(*, rounds: int) -> dict[str, Any]:
     import django
 
@@ -87,57 +119,38 @@ def _measure(*, rounds: int) -> dict[str, Any]:
 
     from apps.collector.engine import engine_close
     from apps.collector.models import PollRound
-    from apps.collector.services import collect, config_watch
+    from apps.collector.services import config_watch
     from apps.common.time import utc_now
     from apps.nodes.models import FigureKind, LatestFigures, Node
 
     call_command("migrate", verbosity=0)
     config_watch(at=utc_now())
-    process = psutil.Process()
-    peak_mb = 0.0
-    kinds = (
-        FigureKind.SYSTEM,
-        FigureKind.WORKERS,
-        FigureKind.BLOCK_DEVICES,
-        FigureKind.CONTAINERS,
-    )
-    every = {FigureKind.SYSTEM: 1, FigureKind.CONTAINERS: max(rounds, 1)}
-    first_s: dict[str, float] = {}
-    times: dict[str, list[float]] = {kind.value: [] for kind in kinds}
-    cpu_s: dict[str, list[float]] = {kind.value: [] for kind in kinds}
-    for number in range(rounds + 1):
-        for kind in kinds:
-            if number % every.get(kind, 3):
-                continue
-            cpu_before, began = process.cpu_times(), time.monotonic()
-            done = collect(kind=kind, at=utc_now())
-            took_s = time.monotonic() - began
-            used = process.cpu_times()
-            peak_mb = max(peak_mb, process.memory_info().rss / 2**20)
-            print(
-                f"{kind} {took_s:.2f} s, {process.memory_info().rss / 2**20:.0f} MB, {done}",
-                file=sys.stderr,
-            )
-            if done is None:
-                raise SystemExit(f"Round {number} of {kind} was skipped.")
-            if number == 0:
-                first_s[kind.value] = round(took_s, 3)
-                continue
-            times[kind.value].append(took_s)
-            cpu_s[kind.value].append(used.user + used.system - cpu_before.user - cpu_before.system)
-        time.sleep(max(0.0, 2.0 - took_s))
-    fresh = LatestFigures.objects.filter(kind=FigureKind.SYSTEM).exclude(figures=None).count()
+    meter = _Meter()
+    nodes = Node.objects.present().count()
+    figures = LatestFigures.objects.filter(kind=FigureKind.SYSTEM).exclude(figures=None)
+    began = time.monotonic()
+    # At first every node has a long answer ready, and they are taken a few at a time.
+    while figures.count() < nodes and time.monotonic() - began < CATCH_UP_WITHIN_S:
+        took_s = meter.round(FigureKind.SYSTEM, counted=False)
+        time.sleep(max(0.0, INTERVAL_S - took_s))
+    caught_up_s = time.monotonic() - began
+    for number in range(rounds):
+        took_s = meter.round(FigureKind.SYSTEM)
+        if number % 3 == 0:
+            took_s += meter.round(FigureKind.WORKERS) + meter.round(FigureKind.BLOCK_DEVICES)
+        time.sleep(max(0.0, INTERVAL_S - took_s))
+    meter.round(FigureKind.CONTAINERS)
     result = {
         "database": connection.vendor,
-        "nodes": Node.objects.present().count(),
+        "nodes": nodes,
         "nodes_alive": Node.objects.filter(state="alive").count(),
-        "nodes_with_figures": fresh,
+        "nodes_with_figures": figures.count(),
         "rounds_skipped": sum(row.skipped_total for row in PollRound.objects.all()),
-        "first_round_s": first_s,
-        "round_median_s": {kind: round(median(took), 3) for kind, took in times.items() if took},
-        "round_max_s": round(max(times[FigureKind.SYSTEM]), 3),
-        "cpu_per_round_s": {kind: round(median(used), 3) for kind, used in cpu_s.items() if used},
-        "rss_peak_mb": round(peak_mb, 1),
+        "caught_up_after_s": round(caught_up_s, 1),
+        "round_median_s": {kind: round(median(took), 3) for kind, took in meter.times.items()},
+        "round_max_s": round(max(meter.times[FigureKind.SYSTEM]), 3),
+        "cpu_per_round_s": {kind: round(median(used), 3) for kind, used in meter.cpu.items()},
+        "rss_peak_mb": round(meter.peak_mb, 1),
     }
     engine_close()
     return result

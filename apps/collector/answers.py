@@ -105,21 +105,29 @@ def harvest_make(
         node_pk = nodes.get(outcome.target)
         if node_pk is None:
             continue  # it left the host list while its answer was under way
+        if outcome.answer is None:
+            # Not raised: a failure that is kept would keep the frames it passed through, too.
+            _put_failed(harvest, kind, node_pk, outcome, outcome.failure)
+            continue
         try:
-            if outcome.failure is not None:
-                raise outcome.failure
-            assert outcome.answer is not None  # noqa: S101 - an Outcome has one or the other
             query = outcome.query.partition(":")[0]
             part = answer_part(outcome.answer, target=outcome.target, query=query)
             take(harvest, memory, node_pk, outcome, part)
             harvest.answered.add(node_pk)
         except RuntimeFailure as failure:
-            for row_kind in _ROW_KINDS.get(kind, (kind,)):
-                harvest.put_failed(_failed_row(node_pk, row_kind, outcome, failure))
+            _put_failed(harvest, kind, node_pk, outcome, failure)
     return harvest
 
 
 _ROW_KINDS = {FigureKind.CONTAINERS.value: (FigureKind.CONTAINERS, FigureKind.POOLS)}
+
+
+def _put_failed(
+    harvest: Harvest, kind: str, node_pk: int, outcome: Outcome, failure: RuntimeFailure | None
+) -> None:
+    if failure is not None:
+        for row_kind in _ROW_KINDS.get(kind, (kind,)):
+            harvest.put_failed(_failed_row(node_pk, row_kind, outcome, failure))
 
 
 def _failed_row(
