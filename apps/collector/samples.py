@@ -46,12 +46,15 @@ class SampleCursor:
             return True
         return at - self.received_at > CATCH_UP_AFTER
 
+    @property
+    def first_missing(self) -> int:
+        """The first event of this process that is not stored."""
+        return 0 if self.last_event_id is None else self.last_event_id + 1
+
     def next_event_id(self, *, at: datetime) -> int:
         """What to ask for; 0 when nothing is known, or the ids may have begun anew."""
-        if self.last_event_id is None:
-            return 0
         newest = max(filter(None, (self.received_at, self.asked_anew_at)), default=at)
-        return 0 if at - newest > SILENT_SAMPLER else self.last_event_id + 1
+        return 0 if at - newest > SILENT_SAMPLER else self.first_missing
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,13 +95,15 @@ def samples_arrive(
         if known is None or began_anew:
             known = -int(at.timestamp() * 1_000_000)
     if restarted or cursor.boot is None:
-        fresh = SampleCursor(boot=known)
-        if asked_from > 0:
-            # Only the tail of what this process has: ask for all of it before storing any.
-            return Arrived(fresh, (), newest, restarted)
-        return _store(fresh, samples, at=at, restarted=restarted)
-    asked = replace(cursor, asked_anew_at=at) if asked_from == 0 else cursor
-    return _store(asked, samples, at=at, restarted=False)
+        cursor = SampleCursor(boot=known)
+    elif asked_from == 0:
+        cursor = replace(cursor, asked_anew_at=at)
+    if asked_from > cursor.first_missing:
+        # It begins behind what is missing: that has to be asked for before any of it is stored.
+        # So it is with the first answer of a new process, and with every other answer to what
+        # was asked before that one had been taken in.
+        return Arrived(cursor, (), newest, restarted)
+    return _store(cursor, samples, at=at, restarted=restarted)
 
 
 def _store(

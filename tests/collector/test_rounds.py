@@ -21,6 +21,7 @@ from apps.runtime.queries import system_samples_read, workers_read
 from apps.runtime.simulated import Fault, ManualClock, SimOptions, SimulatedCluster
 from apps.runtime.types import Target
 from tests.collector.poller import Poller
+from tests.runtime.wire_peers import until
 
 
 def ids(poller: Poller, node_id: int) -> list[int]:
@@ -225,6 +226,37 @@ def test_a_late_answer_is_stored_by_a_later_round(
     assert late.figures["event_id"] == before.figures["event_id"] + 1
     assert late.latency_s is not None
     assert late.latency_s >= 0.6
+
+
+def test_a_restart_of_which_a_late_answer_tells_loses_no_sample(
+    poller: Poller, sim: SimulatedCluster, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The late answer and the next round's own both begin behind the old process's last."""
+
+    def restart(*, up_s: float) -> None:
+        before = sim.node(3).sim.life.boot
+        sim.node(3).restart()
+        until(lambda: sim.node(3).sim.life.boot is not before)
+        clock.advance(up_s)
+
+    def stored(number: int) -> bool:
+        boot = sim.node(3).sim.life.boot.mono_ns
+        return poller.node(3).boot == boot and len(ids(poller, 3)) >= number
+
+    poller.all_fresh()
+    restart(up_s=10)
+    poller.until(lambda: stored(10), within_s=15)
+    clock.advance(1)
+    restart(up_s=40)
+    monkeypatch.setattr(rounds, "DEFAULT_BUDGET_S", 0.2)
+    sim.node(3).fault(Fault.SLOW, seconds=1.0, query="system_stats")
+    poller.until(lambda: poller.round().counts.pending == 1, within_s=15, every_s=0)
+    time.sleep(1.2)
+    sim.node(3).clear()
+    monkeypatch.undo()
+    poller.until(lambda: stored(20), within_s=15)
+    found = ids(poller, 3)
+    assert found == list(range(len(found)))
 
 
 def test_a_cluster_that_is_down_at_the_start_is_disconnected_with_the_reason(

@@ -89,6 +89,24 @@ def test_a_tail_of_another_boot_is_shown_but_not_stored() -> None:
     assert arrived.cursor == SampleCursor(boot=8)
 
 
+def test_a_second_answer_to_the_same_question_is_not_stored_either() -> None:
+    # The first came after its round had ended, when the second had been asked already.
+    first = arrive(SampleCursor(boot=7, last_event_id=1), 2, 3, boot=8, asked=2)
+    second = arrive(first.cursor, 2, 3, 4, boot=8, asked=2)
+    assert new_ids(second) == []
+    assert second.newest is not None
+    assert second.newest.event_id == 4
+    assert second.cursor == SampleCursor(boot=8)
+    assert second.cursor.next_event_id(at=AT) == 0
+    assert new_ids(arrive(second.cursor, 0, 1, 2, 3, 4, boot=8)) == [0, 1, 2, 3, 4]
+
+
+def test_an_answer_that_begins_behind_what_is_missing_is_not_stored() -> None:
+    cursor = SampleCursor(boot=7, last_event_id=5, received_at=AT)
+    ahead = arrive(cursor, 9, 10, asked=9, after_s=1)
+    assert (new_ids(ahead), ahead.cursor) == ([], cursor)
+
+
 def test_without_a_boot_number_lower_ids_tell_a_restart() -> None:
     first = arrive(SampleCursor(), 0, 1, 2, boot=None)
     own = first.cursor.boot
