@@ -12,9 +12,9 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 RUN_STAMP := $(VENV)/.installed-run
 DEV_STAMP := $(VENV)/.installed-dev
-SOURCES := apps clio_portal demo $(wildcard bench)
+SOURCES := apps clio_portal demo stack $(wildcard bench)
 
-.PHONY: help install install-dev demo demo-stop run test check format bench bench-history audit lock clean
+.PHONY: help install install-dev demo demo-stop run test stack-test check format bench bench-history audit lock clean
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -53,6 +53,10 @@ test: $(DEV_STAMP) ## All tests, with real runtimes (ARGS="-k name")
 	@# Tests of real processes share the machine with each other: one that was starved is run
 	@# again. What is wrong fails again, and the summary counts the reruns.
 	$(BIN)/pytest -n $(WORKERS) --dist loadgroup --reruns 2 $(ARGS)
+
+stack-test: $(DEV_STAMP) ## Build the images, run docker-compose.yml with Podman, try it, take it down
+	@# As root, with Debian's podman, runc, netavark, aardvark-dns, iptables and debootstrap.
+	@exec $(BIN)/python -m stack test $(ARGS)
 
 check: $(DEV_STAMP) ## Lint (with insecure patterns), format, types, layers, migrations
 	$(BIN)/ruff check .

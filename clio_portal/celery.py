@@ -3,19 +3,83 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
-from celery import Celery, signals
+import structlog
+from celery import Celery, bootsteps, signals
 from kombu import Queue
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "clio_portal.settings")
 
 QUEUES = ("collector", "control")
+"""Apart, so that a control job waits for no poll, and no poll for a control job. A Celery
+worker serves the queues that its ``--queues`` names; the single mode's serves both."""
+
+REQUEST_ID = "portal_request_id"
+"""The message header that carries it."""
 
 app = Celery("clio_portal")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.conf.task_queues = [Queue(name) for name in QUEUES]
 # Threads that did not make the app would otherwise get a default one, which speaks amqp.
 app.set_default()
+
+
+class SignStep(bootsteps.StartStopStep):
+    """While it takes messages, a Celery worker says so, once for each queue that it serves.
+
+    The timer runs in the loop that reads from the broker: a worker that hangs there, or
+    can't reach the broker, falls silent.
+    """
+
+    requires = ("celery.worker.components:Timer",)
+
+    def start(self, parent: Any) -> None:
+        from apps.common.time import utc_now  # needs the apps to be loaded
+        from clio_portal.signs import EVERY_S, signs_give, worker_role
+
+        roles = [worker_role(queue) for queue in parent.app.amqp.queues.consume_from]
+
+        def give() -> None:
+            signs_give(roles, at=utc_now())
+
+        give()
+        self.repeated = parent.timer.call_repeatedly(EVERY_S, give)
+
+    def stop(self, parent: Any) -> None:
+        self.repeated.cancel()
+
+
+app.steps["worker"].add(SignStep)
+
+
+@signals.before_task_publish.connect
+def _context_send(headers: dict[str, Any] | None = None, **kwargs: object) -> None:
+    """A message takes along the id of the request that sends it."""
+    request_id = structlog.contextvars.get_contextvars().get("request_id")
+    if headers is not None and request_id:
+        headers[REQUEST_ID] = request_id
+
+
+@signals.task_prerun.connect
+def _context_bind(task_id: str = "", task: Any = None, **kwargs: object) -> None:
+    """What a task logs names it, and the request that it is done for."""
+    context = {"task": task.name.rpartition(".")[2], "task_id": task_id}
+    request_id = getattr(task.request, REQUEST_ID, None)
+    if request_id:
+        context["request_id"] = request_id
+    task.request.portal_context = structlog.contextvars.bind_contextvars(**context)
+
+
+@signals.task_postrun.connect
+def _context_unbind(task: Any = None, **kwargs: object) -> None:
+    """As it was: the thread goes on to other work."""
+    structlog.contextvars.reset_contextvars(**task.request.portal_context)
+
+
+@signals.setup_logging.connect
+def _logging_keep(**kwargs: object) -> None:
+    """Having a receiver keeps Celery from setting up a log of its own: Django has done it."""
 
 
 @signals.worker_process_shutdown.connect

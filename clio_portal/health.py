@@ -18,10 +18,12 @@ from kombu.exceptions import OperationalError
 from apps.accounts.decorators import portal_public
 from apps.cluster.models import Cluster
 from apps.common.time import age_s, utc_now
+from clio_portal.signs import BEAT, LASTS_S, SignsUnreadable, signs_read, worker_role
 
 log = structlog.get_logger(__name__)
 
 BROKER_TIMEOUT_S = 2
+CONTROL_QUEUE = "control"
 
 
 @portal_public
@@ -44,6 +46,7 @@ def readyz(request: HttpRequest) -> JsonResponse:
 def readiness(*, at: datetime) -> dict[str, dict[str, Any]]:
     """Part → ok, a sentence, and figures. Later parts need the earlier ones."""
     parts: dict[str, dict[str, Any]] = {"broker": _guard(_broker), "database": _guard(_database)}
+    parts |= _signs(at=at)
     if parts["database"]["ok"]:
         parts["migrations"] = _guard(_migrations)
         if parts["migrations"]["ok"]:
@@ -66,9 +69,21 @@ def _database() -> dict[str, Any]:
     return {"ok": True, "detail": "answers"}
 
 
-def _migrations() -> dict[str, Any]:
+def migrations_missing() -> int:
+    """How many migrations of this version the database still lacks."""
     executor = MigrationExecutor(connection)
-    missing = len(executor.migration_plan(executor.loader.graph.leaf_nodes()))
+    return len(executor.migration_plan(executor.loader.graph.leaf_nodes()))
+
+
+class _Applied:
+    """What was applied once stays so; looking costs more than all other parts together."""
+
+    yes = False
+
+
+def _migrations() -> dict[str, Any]:
+    missing = 0 if _Applied.yes else migrations_missing()
+    _Applied.yes = not missing
     detail = "all applied" if not missing else f"{missing} not applied: run manage.py migrate"
     return {"ok": not missing, "detail": detail}
 
@@ -79,6 +94,27 @@ def _broker() -> dict[str, Any]:
     with Connection(settings.PORTAL_REDIS_URL, connect_timeout=BROKER_TIMEOUT_S) as broker:
         broker.ensure_connection(max_retries=1, timeout=BROKER_TIMEOUT_S)
     return {"ok": True, "detail": "answers"}
+
+
+def _signs(*, at: datetime) -> dict[str, dict[str, Any]]:
+    """Beat, and the Celery workers that run control jobs. The collector's work is its own sign."""
+    names = {"beat": BEAT, "control": worker_role(CONTROL_QUEUE)}
+    try:
+        seen = signs_read(names.values())
+    except SignsUnreadable as error:
+        log.warning("not ready", part="signs", error=str(error))
+        unknown = {"ok": False, "detail": "not known: the cache does not answer", "age_s": None}
+        return {part: dict(unknown) for part in names}
+    return {part: _sign(part, seen[role], at=at) for part, role in names.items()}
+
+
+def _sign(part: str, seen: float | None, *, at: datetime) -> dict[str, Any]:
+    if seen is None:
+        process = "Celery beat" if part == "beat" else "a Celery worker for the queue control"
+        detail = f"no sign of life within {LASTS_S} s: start {process}"
+        return {"ok": False, "detail": detail, "age_s": None}
+    # The sign is of another machine's clock, perhaps; that it is still there is what counts.
+    return {"ok": True, "detail": "alive", "age_s": round(max(0.0, at.timestamp() - seen), 1)}
 
 
 def _collector(*, at: datetime) -> dict[str, Any]:

@@ -14,7 +14,8 @@ API_PREFIX = "/api/"
 
 
 def is_api(request: HttpRequest) -> bool:
-    return request.path.startswith(API_PREFIX) or request.path == API_PREFIX.rstrip("/")
+    path = request.path_info
+    return path.startswith(API_PREFIX) or path == API_PREFIX.rstrip("/")
 
 
 def error_response(

@@ -67,7 +67,7 @@ def _context(request: HttpRequest, request_id: str) -> RequestContext:
 def _log_request(request: HttpRequest, response: HttpResponseBase, duration_s: float) -> None:
     """One line. Live reads come many times a second, so they are only said when they fail."""
     status = response.status_code
-    live = request.method in ("GET", "HEAD") and request.path.startswith(LIVE_PATHS)
+    live = request.method in ("GET", "HEAD") and request.path_info.startswith(LIVE_PATHS)
     if status >= 500 and not (live and status == 503):  # 503: the cluster is away, not we
         level = logging.WARNING
     else:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from django.urls import reverse
+
 from apps.common.errors import PortalError
 from apps.control.models import ControlJob
 
 
 def job_url(pk: int) -> str:
-    return f"/api/jobs/{pk}"
+    return reverse("api-job", args=[pk])
 
 
 class ReadOnly(PortalError):

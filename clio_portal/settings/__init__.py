@@ -8,6 +8,7 @@ from clio_portal.settings.apps import *
 from clio_portal.settings.auth import *
 from clio_portal.settings.celery import *
 from clio_portal.settings.control import *
+from clio_portal.settings.deployment import *
 from clio_portal.settings.env import read
 from clio_portal.settings.history import *
 from clio_portal.settings.logs import *

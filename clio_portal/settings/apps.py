@@ -92,7 +92,7 @@ USE_I18N = False
 USE_TZ = True
 TIME_ZONE = read.time_zone("TIME_ZONE", "UTC")
 
-STATIC_URL = "/static/"
+STATIC_URL = "static/"  # below CLIO_PORTAL_SUB_PATH, if there is one
 STATICFILES_DIRS = [BASE_DIR / "static"]
 # A deployment runs collectstatic and serves hashed names that browsers may keep for ever.
 # The single mode needs no such step: it serves the files from where they are.

@@ -51,7 +51,7 @@ PASSWORD_HASHERS = [
 if PORTAL_MODE == "test":
     PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # fast, for tests only
 LOGIN_URL = "login"
-LOGIN_REDIRECT_URL = "/"
+LOGIN_REDIRECT_URL = "topology"
 LOGOUT_REDIRECT_URL = "login"
 
 # A name is locked out at one address, not everywhere: or anybody could lock an

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from urllib.parse import unquote, urlsplit
+
 import structlog
 
+from clio_portal.log_masking import SecretsHidden
 from clio_portal.settings.env import read
-from clio_portal.settings.mode import PORTAL_MODE
+from clio_portal.settings.mode import PORTAL_MODE, SECRET_KEY
+from clio_portal.settings.storage import DATABASES, PORTAL_REDIS_URL
 
 __all__ = ["LOGGING", "LOGGING_CONFIG", "PORTAL_LOG_FORMAT", "PORTAL_LOG_LEVEL"]
 
@@ -24,15 +28,34 @@ SHARED_PROCESSORS: list[structlog.types.Processor] = [
     structlog.processors.TimeStamper(fmt="iso", utc=True),
     structlog.processors.StackInfoRenderer(),
 ]
-FINAL_PROCESSORS: list[structlog.types.Processor] = (
-    [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer()]
+
+
+def _own_secrets() -> tuple[str, ...]:
+    redis_password = urlsplit(PORTAL_REDIS_URL).password or ""
+    database_password = str(DATABASES["default"].get("PASSWORD") or "")
+    return (SECRET_KEY, redis_password, unquote(redis_password), database_password)
+
+
+# Tracebacks come without the local variables, which may hold anything.
+_TRACEBACK: structlog.types.Processor = (
+    structlog.processors.ExceptionRenderer(
+        structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+    )
     if PORTAL_LOG_FORMAT == "json"
-    else [
-        structlog.dev.ConsoleRenderer(
-            colors=False, exception_formatter=structlog.dev.plain_traceback
-        )
-    ]
+    else structlog.processors.format_exc_info
 )
+_RENDERER: structlog.types.Processor = (
+    structlog.processors.JSONRenderer(ensure_ascii=False)
+    if PORTAL_LOG_FORMAT == "json"
+    else structlog.dev.ConsoleRenderer(
+        colors=False, exception_formatter=structlog.dev.plain_traceback
+    )
+)
+FINAL_PROCESSORS: list[structlog.types.Processor] = [
+    _TRACEBACK,
+    SecretsHidden(_own_secrets()),
+    _RENDERER,
+]
 LOGGING_CONFIG = "logging.config.dictConfig"
 LOGGING = {
     "version": 1,
@@ -65,6 +88,8 @@ LOGGING = {
         "django.server": {"level": "WARNING", "handlers": [], "propagate": True},
         "axes": {"level": "WARNING"},
         "celery": {"level": "WARNING"},
+        "celery.beat": {"level": "WARNING"},
+        "gunicorn.error": {"level": "INFO"},
         # It logs each failure with its traceback; the job holds the failure as a sentence.
         "paramiko": {"level": "CRITICAL"},
     },

@@ -50,7 +50,7 @@ PORTAL_TRUSTED_PROXIES = read.integer("TRUSTED_PROXIES", 0, low=0, high=5)
 
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if PORTAL_TRUSTED_PROXIES else None
 SECURE_SSL_REDIRECT = PORTAL_HTTPS
-SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]  # asked from inside, without TLS
+SECURE_REDIRECT_EXEMPT = [r"(^|/)healthz$", r"(^|/)readyz$"]  # asked from inside, without TLS
 SECURE_HSTS_SECONDS = 365 * 24 * 3600 if PORTAL_HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = False  # the portal can't speak for its neighbours
 SECURE_CONTENT_TYPE_NOSNIFF = True

@@ -8,11 +8,12 @@ import time
 import redis
 import structlog
 from celery import signals
-from celery.beat import Scheduler, Service
+from celery.beat import Service
 from celery.worker import state
 from django.conf import settings
 from django.db import close_old_connections
 
+from clio_portal.beat import PortalScheduler
 from clio_portal.celery import QUEUES, app
 
 log = structlog.get_logger(__name__)
@@ -59,8 +60,7 @@ class Background:
             ready_callback=self._on_ready,
         )
         self._thread = threading.Thread(target=self._worker.start, name="celery", daemon=True)
-        # The plain scheduler keeps no file: each start begins its rounds anew.
-        self._beat = Service(app, max_interval=1, scheduler_cls=Scheduler)
+        self._beat = Service(app, max_interval=1, scheduler_cls=PortalScheduler)
         self._beat_thread = threading.Thread(target=self._beat.start, name="beat", daemon=True)
 
     def start(self) -> None:

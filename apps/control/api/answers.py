@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.urls import reverse
+
 from apps.cluster.api.live import iso
 from apps.control.errors import job_url
 from apps.control.models import BatchItem, ControlJob, JobBatch, JobStatus
@@ -95,7 +97,7 @@ def job_result(job: ControlJob) -> dict[str, Any]:
 
 
 def batch_url(pk: int) -> str:
-    return f"/api/batches/{pk}"
+    return reverse("api-batch", args=[pk])
 
 
 def batch_fields(batch: JobBatch) -> dict[str, Any]:

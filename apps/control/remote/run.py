@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
 import threading
 import time
 from collections.abc import Callable
+
+import structlog
 
 from apps.common.time import utc_now
 from apps.control.remote.connect import Session, access_hops, own_user
@@ -29,6 +32,8 @@ from apps.control.remote.types import (
     Method,
     RemoteFailure,
 )
+
+log = structlog.get_logger(__name__)
 
 NOT_FOUND, NOT_EXECUTABLE = 127, 126
 TIMEOUT_CODES = (124, 137)
@@ -56,6 +61,9 @@ def run_command(
     watch = Watch(cancel, started + deadline_s)
     session = Session(access)
     program, where = command.argv[0], _where(access)
+    # Without its environment and its output: those are the job's, for people who may see it.
+    note = log.bind(where=where, user=access.user, method=access.method.value)
+    note.info("command begins", command=shlex.join(command.argv))
     try:
         if cancel.is_set():
             raise Canceled(program, where, began=False)
@@ -78,9 +86,11 @@ def run_command(
         failure.host_key_new = session.key_is_new
         failure.lines_total = sink.total
         failure.truncated = sink.truncated
+        note.info("command failed", code=failure.code, exit_code=failure.extra.get("exit_code"))
         raise
     finally:
         session.close()
+    note.info("command ended", exit_code=ending.exit_code, duration_s=round(duration_s, 2))
     return CommandResult(
         exit_code=ending.exit_code,
         host_key_fingerprint=session.fingerprint,

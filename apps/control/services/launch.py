@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+import structlog
 from django.conf import settings
 from django.db import IntegrityError, transaction
 
@@ -27,6 +28,8 @@ from apps.control.services.dispatch import job_dispatch_on_commit
 from apps.control.services.records import job_actor, job_context, job_target
 from apps.control.warnings import warnings_of
 from apps.nodes.models import Node
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +77,13 @@ def control_job_launch(*, node: Node, user: User, order: Order, at: datetime) ->
             return Launched(repeated, created=False)
         _busy_check(node)
         raise
+    log.info(
+        "control job launched",
+        job=job.pk,
+        action=job.action,
+        node=job.node_name,
+        by=job.requested_by_name,
+    )
     return Launched(job, created=True)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import queue
 import threading
 import time
@@ -9,6 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
+
+import structlog
 
 from apps.common.time import utc_now
 from apps.control.access import access_of, step_command
@@ -28,6 +31,8 @@ from apps.control.services.watch import (
 from apps.nodes.models import Node
 from apps.runtime.client import RuntimeClient
 from apps.runtime.types import Reachability, Target
+
+log = structlog.get_logger(__name__)
 
 STUCK_AFTER_S = 15.0
 """A command that outlives its own limit by so much is given up: its session hangs."""
@@ -78,6 +83,14 @@ def control_job_run(pk: int, *, holder: str, tools: Tools | None = None) -> bool
     job = job_claim(pk, holder=holder, at=tools.clock())
     if job is None:
         return False
+    # The row has the request's id even when its message was sent again by somebody else.
+    with structlog.contextvars.bound_contextvars(request_id=job.request_id, job=pk):
+        _claimed_run(job, tools)
+    return True
+
+
+def _claimed_run(job: ControlJob, tools: Tools) -> None:
+    log.info("control job begins", action=job.action, node=job.node_name)
     keeper = Keeper(job, clock=tools.clock)
     ending = Ending(
         status=JobStatus.FAILED,
@@ -92,7 +105,7 @@ def control_job_run(pk: int, *, holder: str, tools: Tools | None = None) -> bool
         # Whatever happened: the row must not stay open.
         run.note_figures(ending)
         keeper.finish(ending)
-    return True
+        log.info("control job ended", status=str(ending.status), code=ending.code)
 
 
 class _Ended(Exception):
@@ -214,7 +227,9 @@ class Run:
             finally:
                 lines.put(None)
 
-        threading.Thread(target=work, name=f"job-{self.job.pk}", daemon=True).start()
+        # With this thread's context: what the command logs names its job and its request, too.
+        run = contextvars.copy_context().run
+        threading.Thread(target=run, args=(work,), name=f"job-{self.job.pk}", daemon=True).start()
         if not self._lines_take(lines, limit_s=step.time_limit_s + STUCK_AFTER_S):
             self.keeper.cancel.set()
             raise _Ended(_stuck(step))

@@ -7,12 +7,15 @@ export class ApiError extends Error {
   }
 }
 
+// Below which path the portal is; "" at the top.
+const root = (document.documentElement.dataset.root || "/").replace(/\/$/, "");
+
 export function address(path, params) {
   const query = new URLSearchParams();
   for (const [name, given] of Object.entries(params)) {
     if (given !== undefined && given !== null && given !== "") query.set(name, given);
   }
-  return `${path}?${query}`;
+  return `${root}${path}?${query}`;
 }
 
 export async function ask(path, params, signal) {

@@ -1,0 +1,1 @@
+"""What `manage.py doctor` looks at: the portal's own parts, then each node."""
