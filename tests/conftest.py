@@ -10,7 +10,7 @@ import pytest
 
 from tests.services import POSTGRES_URL, REDIS_URL, service_is_reachable
 
-pytest_plugins = ["tests.runtimes"]
+pytest_plugins = ["tests.browser", "tests.runtimes"]
 
 IN_CI = os.environ.get("CI", "").lower() in {"1", "true", "yes"}
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")

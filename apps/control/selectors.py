@@ -91,13 +91,6 @@ def job_last(node: Node) -> ControlJob | None:
     return newest
 
 
-def jobs_of_node(node: Node, *, since: datetime, until: datetime) -> list[ControlJob]:
-    """Jobs that touch a span of time, oldest first: marks on the node's charts."""
-    ended_before = Q(finished_at__lt=since)
-    touching = ControlJob.objects.filter(node=node, queued_at__lt=until).exclude(ended_before)
-    return list(touching.order_by("queued_at"))
-
-
 def batches() -> QuerySet[JobBatch]:
     """Newest first."""
     return JobBatch.objects.order_by("-pk")

@@ -2,155 +2,25 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import threading
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from django.conf import settings
-from django.contrib.auth.models import Group, Permission
-from django.core.handlers.wsgi import WSGIHandler
-from django.db import connection
-from django.test import Client
 from django.utils import timezone
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, expect
 
 from apps.accounts.models import User
-from apps.accounts.roles import ROLE_PERMISSIONS
-from apps.audit.triggers import triggers_install, triggers_remove
 from apps.cluster.models import Cluster
 from apps.nodes.models import LatestFigures, Node
+from tests.browser import BROWSER_MARKS, TURN, Visit, later
 from tests.factories import cluster_of, cluster_of_four
 from tests.pages.conftest import PASSWORD
-
-# Playwright's own loop runs in this thread while Django's ORM is used in it, too.
-os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
-
-# The server of these tests answers one request at a time, and the node page asks for many.
-expect.set_options(timeout=20_000)
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-TURN = threading.RLock()
-"""Held by a request, and by a test that writes: with an in-memory database the server's
-threads and the test share one connection, whose transactions must not mix.
-"""
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-dev-shm-usage",
-    "--disable-background-networking",
-    "--disable-component-update",
-]
 
 CONTRAST = Path(__file__).with_name("contrast.js").read_text()
 """Texts whose contrast with what is behind them is under WCAG AA."""
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.django_db(transaction=True),
-    pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium, which is not installed"),
-]
-
-
-def roles_restore() -> None:
-    """The roles as the migrations made them; emptying the database takes them away."""
-    for role, codenames in ROLE_PERMISSIONS.items():
-        group, _ = Group.objects.get_or_create(name=role.value)
-        group.permissions.set(
-            Permission.objects.filter(content_type__app_label="accounts", codename__in=codenames)
-        )
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _tables_can_be_emptied(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
-    """A server in another thread needs real commits, and so tables emptied after each test:
-    the guards of the audit trail refuse that, so they are off meanwhile.
-    """
-    with django_db_blocker.unblock():
-        triggers_remove(connection)
-    yield
-    with django_db_blocker.unblock():
-        roles_restore()
-        triggers_install(connection)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_request_at_a_time() -> Iterator[None]:
-    answer = WSGIHandler.__call__
-
-    def answer_in_turn(handler: WSGIHandler, environ: Any, start_response: Any) -> Any:
-        with TURN:
-            return answer(handler, environ, start_response)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(WSGIHandler, "__call__", answer_in_turn)
-        yield
-
-
-@pytest.fixture(autouse=True)
-def _roles(transactional_db: None) -> None:
-    roles_restore()
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield launched
-        launched.close()
-
-
-@dataclass
-class Visit:
-    """One person's tab, and everything that its console complained about."""
-
-    tab: Page
-    url: str
-    complaints: list[str] = field(default_factory=list)
-
-    def open(self, path: str) -> None:
-        self.tab.goto(self.url + path)
-
-    def card(self, node_id: int) -> Any:
-        return self.tab.locator(f"[data-node='{node_id}']")
-
-
-@pytest.fixture
-def visit(_roles: None, chromium: Browser, live_server: Any, viewer: User) -> Iterator[Visit]:
-    """Signed in, at the topology. Ends with the claim that nothing complained."""
-    with TURN:
-        cluster_of_four(at=later())
-        client = Client()
-        client.force_login(viewer)
-    cookie = client.cookies[settings.SESSION_COOKIE_NAME].value
-    context = chromium.new_context(viewport={"width": 1280, "height": 800})
-    context.add_cookies(
-        [{"name": settings.SESSION_COOKIE_NAME, "value": cookie, "url": live_server.url}]
-    )
-    visit = Visit(context.new_page(), live_server.url)
-    visit.tab.on("console", lambda message: _note(visit, message.type, message.text))
-    visit.tab.on("pageerror", lambda error: visit.complaints.append(str(error)))
-    visit.open("/")
-    expect(visit.tab.get_by_role("heading", name="Topology")).to_be_visible()
-    yield visit
-    context.close()
-    with TURN:
-        assert visit.complaints == []
-
-
-def later() -> datetime:
-    """Figures of this time stay fresh for as long as a test takes."""
-    return timezone.now() + timedelta(minutes=5)
-
-
-def _note(visit: Visit, kind: str, text: str) -> None:
-    if kind in ("error", "warning"):
-        visit.complaints.append(text)
+pytestmark = BROWSER_MARKS
 
 
 def poll_again(**changes: Any) -> None:
@@ -313,13 +183,12 @@ def test_a_thousand_nodes(visit: Visit) -> None:
     expect(visit.tab.locator(".card")).to_have_count(10)
 
 
-@pytest.mark.usefixtures("_roles")
-def test_without_javascript(chromium: Browser, live_server: Any, viewer: User) -> None:
+def test_without_javascript(chromium: Browser, browser_url: str, viewer: User) -> None:
     with TURN:
         cluster_of_four(at=later())
     context = chromium.new_context(java_script_enabled=False)
     tab = context.new_page()
-    tab.goto(live_server.url)
+    tab.goto(browser_url)
     tab.get_by_label("User name").fill(viewer.username)
     tab.get_by_label("Password").fill(PASSWORD)
     tab.get_by_role("button", name="Sign in").click()

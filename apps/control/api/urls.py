@@ -8,6 +8,7 @@ from rest_framework.viewsets import ViewSetMixin
 from apps.control.api.batch_views import BatchViewSet
 from apps.control.api.job_views import JobViewSet
 from apps.control.api.maintenance_views import MaintenanceViewSet
+from apps.control.api.mark_views import MarksViewSet
 from apps.control.api.node_views import ACTIONS, NodeActionViewSet
 
 
@@ -38,6 +39,7 @@ urlpatterns = [
         {"get": "retrieve", "put": "begin", "delete": "end"},
         "api-node-maintenance",
     ),
+    *_routes("history/marks", MarksViewSet, {"get": "retrieve"}, "api-history-marks"),
     *_routes("jobs", JobViewSet, {"get": "list"}, "api-jobs"),
     *_routes("jobs/<str:job_id>", JobViewSet, {"get": "retrieve"}, "api-job"),
     *_routes("jobs/<str:job_id>/output", JobViewSet, {"get": "output"}, "api-job-output"),

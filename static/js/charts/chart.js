@@ -24,8 +24,9 @@ function lonely(u, index) {
 }
 
 export class TimeChart {
-  // `on`: { zoom(fromMs, toMs), pan(share), reset(), out() }; `csv()`: address of the same as a table.
-  constructor(host, { title, on, csv, height = 200 }) {
+  // `on`: { zoom(fromMs, toMs), pan(share), reset(), out() }; `csv()`: address of the same as a table;
+  // `hasMarks`: room is kept for marks, so that nothing moves when they come.
+  constructor(host, { title, on, csv, hasMarks = false, height = 200 }) {
     this.title = title;
     this.on = on;
     this.height = height;
@@ -33,18 +34,18 @@ export class TimeChart {
     this.marks = [];
     this.hiddenLabels = new Set();
     this.plotHeight = height;
-    this.build(host, csv);
+    this.build(host, csv, hasMarks);
     this.observer = new ResizeObserver(() => this.resize());
     this.observer.observe(this.plot);
   }
 
-  build(host, csv) {
+  build(host, csv, hasMarks) {
     const title = make("h3", { class: "chart__title", text: this.title });
     this.note = make("span", { class: "chart__note" });
     this.tableButton = make("button", { type: "button", class: "button button--quiet button--small", "aria-expanded": "false", text: "Table", onclick: () => this.toggleTable() });
     const csvLink = make("a", { class: "button button--quiet button--small", href: "#", text: "CSV", title: "What is seen, as CSV", onclick: (event) => event.currentTarget.setAttribute("href", csv()) });
     const png = make("button", { type: "button", class: "button button--quiet button--small", text: "PNG", title: "What is seen, as a picture", onclick: () => this.savePng() });
-    this.markStrip = make("div", { class: "chart__marks", hidden: true });
+    this.markStrip = make("div", { class: "chart__marks", hidden: !hasMarks });
     this.plot = make("div", { class: "chart__plot", tabindex: "0", role: "group", onkeydown: (event) => this.key(event) });
     this.empty = make("p", { class: "chart__empty", hidden: true });
     this.legend = make("div", { class: "chart__legend" });

@@ -1,11 +1,11 @@
 // Line charts, one for each group of metrics, from one question to the history.
 
-import { address, ask } from "./api.js";
+import { address, ask, Latest } from "./api.js";
 import { VALUE_AXIS_PX } from "./axes.js";
 import { MOST_CURVES, TimeChart } from "./chart.js";
 import { onThemeChange } from "./dom.js";
 import * as format from "./format.js";
-import { ofNodes, prepare } from "./marks.js";
+import { prepare } from "./marks.js";
 import * as timeline from "./timeline.js";
 
 const MOST_POINTS = 1200;
@@ -24,9 +24,9 @@ export class ChartsPane {
     this.states = root.querySelector("[data-states]");
     this.charts = new Map();
     this.marks = [];
+    this.marksOf = null;
+    this.latestMarks = new Latest();
     onThemeChange(() => requestAnimationFrame(() => this.repaint()));
-    // The marks of control jobs come from their own address, or from whoever has them.
-    root.addEventListener("portal:marks", (event) => this.setMarks(event.detail));
   }
 
   get problem() {
@@ -104,7 +104,7 @@ export class ChartsPane {
 
   chart(group) {
     if (!this.charts.has(group.title)) {
-      const chart = new TimeChart(this.host, { title: group.title, csv: () => this.csv(group), on: this.acts });
+      const chart = new TimeChart(this.host, { title: group.title, csv: () => this.csv(group), on: this.acts, hasMarks: Boolean(this.root.dataset.marksUrl) });
       this.charts.set(group.title, chart);
     }
     return this.charts.get(group.title);
@@ -130,26 +130,27 @@ export class ChartsPane {
 
   // ---- marks -------------------------------------------------------------------
 
+  // What was done and what happened; of the whole fleet only what was done, or it would be a crowd.
   async loadMarks() {
     const path = this.root.dataset.marksUrl;
     if (!path) return;
+    const nodes = this.what.nodes();
+    if (nodes !== this.marksOf) this.marks = [];
+    this.marksOf = nodes;
+    const kinds = nodes ? "" : "job,maintenance";
+    const { from, to } = this.body;
     try {
-      const { from, to } = this.body;
-      const body = await ask(path, { nodes: this.what.nodes(), from, to });
-      this.setMarks(body.marks);
+      const body = await this.latestMarks.run((signal) => ask(path, { nodes, kinds, from, to }, signal));
+      if (body === undefined) return;
+      this.marks = prepare(body.marks);
+      this.applyMarks();
     } catch (error) {
       if (error.status === undefined) throw error; // the charts stand without their marks
     }
   }
 
-  setMarks(list) {
-    this.marks = prepare(list);
-    this.applyMarks();
-  }
-
   applyMarks() {
-    const ids = this.isFleet || !this.body ? null : new Set(this.body.series.map((series) => series.node_id));
-    for (const chart of this.charts.values()) chart.setMarks(ofNodes(this.marks, ids));
+    for (const chart of this.charts.values()) chart.setMarks(this.marks);
   }
 
   repaint() {

@@ -1,27 +1,27 @@
-// Marks on the time axis: what was done to a node, and when.
+// Marks on the time axis: what was done to a node and what happened to it, and when.
 //
-// A mark: { at: ISO 8601, until: ISO 8601 or null, node_id: number or null (the whole cluster),
-//           title: "Restart of node 3 by alice", status: "succeeded" | "failed" | "running" | …,
-//           url: where it leads, or null }.
-// Marks that would touch each other become one, which zooms in when pressed.
+// A mark is one of /api/history/marks: kind, at, until, node, action, title, status, by, reason,
+// outcome, url. Marks that would touch each other become one, which zooms in when pressed.
 
 import * as format from "./format.js";
-import { colour, make } from "./dom.js";
+import { colour, faded, make } from "./dom.js";
 
-const TOUCH_PX = 22;
-const STATUS_COLOURS = { succeeded: "--alive-solid", failed: "--down-solid", running: "--accent" };
+const TOUCH_PX = 20;
+const TIP_PX = 272;
+const MOST_TOLD = 6;
+const MOST_SPANS = 40;
+const SHORTEST_SPAN_PX = 3;
+// Worst first: the colour of several is that of the worst of them.
+const TONES = ["bad", "wait", "busy", "good", "calm"];
+const TONE_OF = { succeeded: "good", alive: "good", running: "busy", queued: "busy", active: "wait", hung: "wait", canceled: "calm", over: "calm" };
+const TONE_COLOURS = { bad: "--down-solid", wait: "--hung-solid", busy: "--accent", good: "--alive-solid", calm: "--text-3" };
+const SIGNS = { restart: "R", shutdown: "S", start: "U", status: "?", begin: "M", change: "M", end: "M", down: "↓", hung: "!", alive: "↑" };
 
 export function prepare(marks) {
   return marks
     .map((mark) => ({ ...mark, atS: Date.parse(mark.at) / 1000, untilS: mark.until ? Date.parse(mark.until) / 1000 : null }))
     .filter((mark) => !Number.isNaN(mark.atS))
     .sort((one, other) => one.atS - other.atS);
-}
-
-// Marks of these nodes, and those of the whole cluster.
-export function ofNodes(marks, nodeIds) {
-  if (!nodeIds) return marks;
-  return marks.filter((mark) => mark.node_id === null || mark.node_id === undefined || nodeIds.has(mark.node_id));
 }
 
 // Groups of marks closer than TOUCH_PX to their neighbour, with their place.
@@ -42,54 +42,116 @@ export function cluster(marks, place, width) {
   return groups;
 }
 
-function statusOf(group) {
-  const statuses = new Set(group.marks.map((mark) => mark.status));
-  for (const status of ["failed", "running", "succeeded"]) if (statuses.has(status)) return status;
-  return "other";
+const toneOf = (marks) => TONES[Math.min(...marks.map((mark) => TONES.indexOf(TONE_OF[mark.status] || "bad")))];
+
+// "Restart of node3 by alice", "Maintenance begun on node3 by bob", "node3 went down".
+function headline(mark) {
+  if (mark.kind === "state") return `${mark.node} ${mark.title}`;
+  const where = mark.kind === "job" ? `of ${mark.node}` : `on ${mark.node}`;
+  return `${mark.title} ${where}${mark.by ? ` by ${mark.by}` : ""}`;
+}
+
+function statusWords(mark) {
+  if (mark.kind === "state") return "";
+  if (mark.kind === "maintenance") return mark.status === "active" ? "goes on" : "";
+  const words = mark.status.replace("_", " ");
+  return mark.untilS && mark.untilS > mark.atS ? `${words} in ${format.length(mark.untilS - mark.atS)}` : words;
+}
+
+function tellOne(mark) {
+  const lines = [make("b", { text: headline(mark) })];
+  const when = [format.moment(mark.atS * 1000), statusWords(mark)].filter(Boolean).join(" · ");
+  lines.push(make("span", { class: "num", text: when }));
+  if (mark.outcome) lines.push(make("span", { text: mark.outcome }));
+  if (mark.reason) lines.push(make("span", { class: "mark__why", text: mark.kind === "state" ? mark.reason : `“${mark.reason}”` }));
+  if (mark.url) lines.push(make("span", { class: "faint", text: "Press to open the job." }));
+  return lines;
+}
+
+function tellMany(marks) {
+  const lines = marks.slice(0, MOST_TOLD).map((mark) => make("span", {}, make("span", { class: "num", text: format.moment(mark.atS * 1000) }), ` ${headline(mark)}`, make("span", { class: "muted", text: statusWords(mark) ? `, ${statusWords(mark)}` : "" })));
+  const more = marks.length - MOST_TOLD;
+  if (more > 0) lines.push(make("span", { class: "muted", text: `and ${more} more` }));
+  lines.push(make("span", { class: "faint", text: "Press to zoom in." }));
+  return lines;
 }
 
 function element(group, onZoom) {
-  const status = statusOf(group);
-  const [first] = group.marks;
-  if (group.marks.length === 1) {
-    const text = `${first.title}, ${format.moment(first.atS * 1000)}${first.status ? ": " + first.status : ""}`;
-    const attributes = { class: `mark mark--${status}`, title: text, "aria-label": text };
-    return first.url ? make("a", { ...attributes, href: first.url }) : make("span", { ...attributes, role: "img" });
+  const { marks } = group;
+  const tone = toneOf(marks);
+  const tip = make("span", { class: "mark__tip", "aria-hidden": "true" }, ...(marks.length === 1 ? tellOne(marks[0]) : tellMany(marks)));
+  const label = [...tip.children].map((line) => line.textContent.replace(/[.“”]+$/g, "")).join(". ");
+  const sign = { "aria-label": label, class: `mark__sign mark__sign--${tone}` };
+  let inner;
+  if (marks.length > 1) {
+    const first = marks[0].atS;
+    const last = marks[marks.length - 1].atS;
+    const pad = Math.max(30, (last - first) * 0.2);
+    inner = make("button", { ...sign, type: "button", class: `${sign.class} mark__sign--many`, text: String(marks.length), onclick: () => onZoom((first - pad) * 1000, (last + pad) * 1000) });
+  } else {
+    const text = SIGNS[marks[0].action] || "·";
+    const kind = `${sign.class} mark__sign--${marks[0].kind}`;
+    inner = marks[0].url
+      ? make("a", { ...sign, class: kind, href: marks[0].url, text })
+      : make("button", { ...sign, type: "button", class: kind, text });
   }
-  const last = group.marks[group.marks.length - 1];
-  const text = `${group.marks.length} actions, ${format.span(first.atS * 1000, last.atS * 1000)}. Zoom in`;
-  const pad = Math.max(30, (last.atS - first.atS) * 0.2);
-  return make("button", {
-    type: "button", class: `mark mark--many mark--${status}`, title: text, "aria-label": text,
-    text: String(group.marks.length),
-    onclick: () => onZoom((first.atS - pad) * 1000, (last.atS + pad) * 1000),
+  const made = make("span", { class: "mark" }, inner, tip);
+  // What a mark says stays readable until the pointer leaves it; Escape puts it away.
+  made.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape") return;
+    made.classList.add("is-quiet");
+    event.stopPropagation();
   });
+  for (const back of ["pointerenter", "focusin"]) made.addEventListener(back, () => made.classList.remove("is-quiet"));
+  return made;
 }
 
-// The strip above a plot. `u`: the uPlot.
+const keyOf = (group) => group.marks.map((mark) => `${mark.kind}${mark.job || ""}${mark.node_id}${mark.at}${mark.status}${mark.until}`).join("|");
+
+// The strip above a plot. An element that says the same stays, and with it the focus.
 export function strip(host, u, marks, onZoom) {
-  const ratio = devicePixelRatio;
-  const left = u.bbox.left / ratio;
-  const groups = cluster(marks, (atS) => u.valToPos(atS, "x"), u.bbox.width / ratio);
-  const made = groups.map((group) => {
-    const one = element(group, onZoom);
-    one.style.left = `${left + group.x}px`;
-    return one;
-  });
-  host.hidden = !made.length;
-  host.replaceChildren(...made);
+  const left = u.bbox.left / devicePixelRatio;
+  const width = u.bbox.width / devicePixelRatio;
+  const room = host.clientWidth;
+  const kept = new Map([...host.children].map((child) => [child.dataset.key, child]));
+  let next = host.firstElementChild;
+  for (const group of cluster(marks, (atS) => u.valToPos(atS, "x"), width)) {
+    const key = keyOf(group);
+    const one = kept.get(key) || element(group, onZoom);
+    kept.delete(key);
+    one.dataset.key = key;
+    const x = left + group.x;
+    one.style.left = `${x}px`;
+    // The text hangs under its sign, moved so far that it stays within the chart.
+    const tip = Math.min(TIP_PX, room);
+    one.style.setProperty("--tip-shift", `${Math.min(Math.max(-tip / 2, -x), room - x - tip)}px`);
+    if (one === next) next = next.nextElementSibling;
+    else host.insertBefore(one, next);
+  }
+  for (const gone of kept.values()) gone.remove();
 }
 
-// The lines in a plot, under the curves.
+// In the plot, under the curves: a line where something began, a shade as long as it lasted.
 export function lines(u, marks) {
   const { ctx, bbox } = u;
-  const groups = cluster(marks, (atS) => u.valToPos(atS, "x"), bbox.width / devicePixelRatio);
+  const ratio = devicePixelRatio;
+  const place = (atS) => u.valToPos(atS, "x");
+  const width = bbox.width / ratio;
   ctx.save();
-  ctx.lineWidth = devicePixelRatio;
-  ctx.setLineDash([4 * devicePixelRatio, 3 * devicePixelRatio]);
-  for (const group of groups) {
-    ctx.strokeStyle = colour(STATUS_COLOURS[statusOf(group)] || "--border-strong");
-    const x = Math.round(bbox.left + group.x * devicePixelRatio) + 0.5;
+  let spans = 0;
+  for (const mark of marks) {
+    const begin = Math.max(place(mark.atS), 0);
+    const end = Math.min(mark.untilS === null ? place(Date.now() / 1000) : place(mark.untilS), width);
+    if (end - begin < SHORTEST_SPAN_PX || spans >= MOST_SPANS) continue;
+    spans += 1;
+    ctx.fillStyle = faded(colour(TONE_COLOURS[toneOf([mark])]), 0.1);
+    ctx.fillRect(bbox.left + begin * ratio, bbox.top, (end - begin) * ratio, bbox.height);
+  }
+  ctx.lineWidth = ratio;
+  ctx.setLineDash([4 * ratio, 3 * ratio]);
+  for (const group of cluster(marks, place, width)) {
+    ctx.strokeStyle = colour(TONE_COLOURS[toneOf(group.marks)]);
+    const x = Math.round(bbox.left + group.x * ratio) + 0.5;
     ctx.beginPath();
     ctx.moveTo(x, bbox.top);
     ctx.lineTo(x, bbox.top + bbox.height);
