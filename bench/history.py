@@ -10,6 +10,12 @@ the collector hands them in; the days before them as ready hours of aggregates, 
 different nodes (packing 1,000 × 720 of them would measure the generator). Plain rows of some
 nodes are stored and read beside it. Prints Markdown and, with --json, one JSON object.
 Exit code 1 when an asked limit is exceeded.
+
+Loading takes its time and may run beside other work; measuring may not. So it can be done in
+steps, on databases that are kept in between (drop them with --parts drop):
+
+    python -m bench.history --keep DIR --parts samples,ready,recent
+    python -m bench.history --keep DIR --parts queries,memory,plain
 """
 
 from __future__ import annotations
@@ -20,6 +26,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
@@ -28,11 +35,15 @@ POSTGRES_URL = os.environ.get(
     "CLIO_PORTAL_TEST_POSTGRES_URL", "postgres://postgres@127.0.0.1:5432/postgres"
 )
 
+AT = datetime(2026, 11, 22, 12, 30, tzinfo=UTC)
+PARTS = ("samples", "ready", "recent", "queries", "memory", "plain")
 ROWS: tuple[tuple[str, str, float | None], ...] = (
     ("minute_bytes_per_value", "bytes a value, minute rows with aggregates", 1.3),
     ("minute_bytes_per_moving_value", "… counting only the 6 metrics that move", None),
     ("merged_bytes_per_value", "bytes a value, merged", 0.75),
     ("merged_bytes_per_moving_value", "… counting only the 6 metrics that move", None),
+    ("minute_payload_per_value", "payload alone of a value, minute rows", None),
+    ("merged_payload_per_value", "payload alone of a value, merged", None),
     ("plain_bytes_per_value", "bytes a value, plain rows", None),
     ("store_minute_cpu_s", "storing a minute of all nodes, CPU s of one core", 1.0),
     ("merge_hour_cpu_s", "merging an hour of all nodes, CPU s", None),
@@ -48,7 +59,6 @@ ROWS: tuple[tuple[str, str, float | None], ...] = (
     ("rss_begin_mb", "memory while storing, after an hour's worth, MB", None),
     ("rss_end_mb", "memory while storing, after a day's worth, MB", None),
     ("database_mb", "database after the load, MB", None),
-    ("load_s", "loading, s", None),
 )
 
 
@@ -61,6 +71,10 @@ def main() -> int:
     parser.add_argument("--plain-nodes", type=int, default=10, help="nodes of a day of plain rows")
     parser.add_argument("--day-nodes", type=int, default=50, help="nodes of the memory measurement")
     parser.add_argument("--database", choices=("both", "sqlite", "postgresql"), default="both")
+    parser.add_argument("--days-at-once", type=int, default=0, help="load no more days in one run")
+    parser.add_argument("--at", type=datetime.fromisoformat, default=AT, help="where the data end")
+    parser.add_argument("--parts", default=",".join(PARTS), help=f"of {', '.join(PARTS)}; drop")
+    parser.add_argument("--keep", type=Path, help="folder in which the databases stay")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--measure", help=argparse.SUPPRESS)
     given = parser.parse_args()
@@ -70,7 +84,7 @@ def main() -> int:
         print(json.dumps(measure(given)))
         return 0
     names = ("sqlite", "postgresql") if given.database == "both" else (given.database,)
-    results = {name: _run(name) for name in names}
+    results = {name: _run(name, keep=given.keep, parts=given.parts) for name in names}
     if given.json:
         print(json.dumps(results, indent=2))
     else:
@@ -79,41 +93,47 @@ def main() -> int:
         f"{name}: {label} is {result[key]:.3g}, asked {limit:g}"
         for name, result in results.items()
         for key, label, limit in ROWS
-        if limit is not None and result[key] > limit
+        if limit is not None and result.get(key, 0) > limit
     ]
     print("\n".join(failed), file=sys.stderr)
     return int(bool(failed))
 
 
-def _run(name: str) -> dict[str, Any]:
+def _run(name: str, *, keep: Path | None, parts: str) -> dict[str, Any]:
     """Measure in a process of its own, so that its memory is its own."""
-    with tempfile.TemporaryDirectory() as directory:
+    with tempfile.TemporaryDirectory() as temporary:
+        directory = keep.resolve() if keep else Path(temporary)
+        directory.mkdir(parents=True, exist_ok=True)
+        kept = directory / f"{name}.json"
+        before: dict[str, Any] = json.loads(kept.read_text()) if kept.exists() else {}
         environment = os.environ | {
-            "CLIO_PORTAL_DATA_DIR": directory,
+            "CLIO_PORTAL_DATA_DIR": str(directory),
             "DJANGO_SETTINGS_MODULE": "clio_portal.settings",
         }
-        database = f"clio_bench_history_{os.getpid()}"
+        database = before.get("database", f"clio_bench_history_{os.getpid()}")
         if name == "postgresql":
-            _postgres(f'CREATE DATABASE "{database}"')
-            parts = urlsplit(POSTGRES_URL)
-            environment["CLIO_PORTAL_DATABASE_URL"] = urlunsplit(
-                parts._replace(path=f"/{database}")
-            )
+            if not before:
+                _postgres(f'CREATE DATABASE "{database}"')
+            url = urlunsplit(urlsplit(POSTGRES_URL)._replace(path=f"/{database}"))
+            environment["CLIO_PORTAL_DATABASE_URL"] = url
         else:
-            environment["CLIO_PORTAL_DATABASE_URL"] = (
-                f"sqlite:///{Path(directory) / 'bench.sqlite3'}"
-            )
+            environment["CLIO_PORTAL_DATABASE_URL"] = f"sqlite:///{directory / 'bench.sqlite3'}"
         try:
+            if parts == "drop":
+                kept.unlink(missing_ok=True)
+                return before
+            kept.write_text(json.dumps(before | {"database": database}))
             done = subprocess.run(
                 [sys.executable, "-m", "bench.history", *sys.argv[1:], "--measure", name],
                 env=environment,
                 stdout=subprocess.PIPE,
                 check=True,
             )
+            result: dict[str, Any] = before | json.loads(done.stdout) | {"database": database}
+            kept.write_text(json.dumps(result))
         finally:
-            if name == "postgresql":
-                _postgres(f'DROP DATABASE "{database}"')
-    result: dict[str, Any] = json.loads(done.stdout)
+            if name == "postgresql" and (keep is None or parts == "drop"):
+                _postgres(f'DROP DATABASE IF EXISTS "{database}"')
     return result
 
 
@@ -130,7 +150,11 @@ def _table(results: dict[str, dict[str, Any]]) -> str:
         "| --- | --- |" + " --- |" * len(results),
     ]
     for key, label, limit in ROWS:
-        figures = " | ".join(f"{result[key]:.3g}" for result in results.values())
+        if not any(key in result for result in results.values()):
+            continue
+        figures = " | ".join(
+            f"{result[key]:.3g}" if key in result else "—" for result in results.values()
+        )
         lines.append(f"| {label} | {'' if limit is None else f'≤ {limit:g}'} | {figures} |")
     return "\n".join(lines)
 

@@ -13,6 +13,7 @@ from typing import Any
 import psutil
 
 AT = datetime(2026, 11, 22, 12, 30, tzinfo=UTC)
+"""The moment of all questions; `--at`."""
 CLUSTER = 1
 OTHER_CLUSTER = 2
 CPU = "system.cpu_usage_pct"
@@ -24,28 +25,25 @@ def measure(given: argparse.Namespace) -> dict[str, Any]:
     """All figures, in the order in which the database fills."""
     import django
 
+    global AT
+    AT = given.at
     django.setup()
     from django.core.management import call_command
     from django.db import connection
 
     call_command("migrate", verbosity=0)
-    began = time.monotonic()
+    parts = given.parts.split(",")
     result: dict[str, Any] = {}
-    _say("samples")
-    _samples(given, result)
-    _say("ready hours")
-    _ready(given)
-    _say("the last hour")
-    _last_hour(given)
-    result["load_s"] = time.monotonic() - began
-    result["database_mb"] = _size() / 2**20
-    _say("queries")
-    _queries(given, result)
-    _say("memory")
-    _memory(given, result)
-    _say("plain rows")
-    _plain(given, result)
-    result["rows"] = _rows()
+    for name, part in PARTS.items():
+        if name not in parts:
+            continue
+        _say(name)
+        began = time.monotonic()
+        part(given, result)
+        result[f"{name}_s"] = time.monotonic() - began
+        if name in LOADING:
+            result["database_mb"] = _size() / 2**20
+            result["rows"] = _rows()
     connection.close()
     return result
 
@@ -88,6 +86,7 @@ def _samples(given: argparse.Namespace, result: dict[str, Any]) -> None:
     values = given.nodes * given.raw_hours * 3600 * VALUES
     result["store_minute_cpu_s"] = median(took)
     size = _size() - before
+    result["minute_payload_per_value"] = _payload() / values
     result["minute_bytes_per_value"] = size / values
     result["minute_bytes_per_moving_value"] = size / values * VALUES / MOVING
     _say("merging")
@@ -97,8 +96,18 @@ def _samples(given: argparse.Namespace, result: dict[str, Any]) -> None:
     result["merge_hour_cpu_s"] = (time.process_time() - began) / given.raw_hours
     _compact()
     size = _size() - before
+    result["merged_payload_per_value"] = _payload() / values
     result["merged_bytes_per_value"] = size / values
     result["merged_bytes_per_moving_value"] = size / values * VALUES / MOVING
+
+
+def _payload() -> int:
+    """Bytes of the blocks, without rows, indexes and pages."""
+    from apps.history.models import StorageTally
+    from apps.history.tally import ROW_BYTES
+
+    tallies = StorageTally.objects.values_list("rows", "bytes")
+    return sum(size - rows * ROW_BYTES for rows, size in tallies)
 
 
 def _compact() -> None:
@@ -109,7 +118,7 @@ def _compact() -> None:
         cursor.execute("VACUUM" if connection.vendor == "sqlite" else "VACUUM FULL")
 
 
-def _ready(given: argparse.Namespace) -> None:
+def _ready(given: argparse.Namespace, result: dict[str, Any]) -> None:
     """The days before as hours of minutes, hours and days."""
     from apps.history.aggregates.rows import row_pack
     from apps.history.aggregates.stats import stats_combine
@@ -117,6 +126,7 @@ def _ready(given: argparse.Namespace) -> None:
     from apps.history.tables import rows_insert, writing
     from bench.history_load import METRICS, ready_hours
 
+    del result
     series = list(
         Series.objects.filter(cluster_key=CLUSTER, kind="system")
         .order_by("id")
@@ -124,7 +134,12 @@ def _ready(given: argparse.Namespace) -> None:
     )
     end = int(AT.timestamp()) // 3600 - 1 - given.raw_hours
     end_day = end // 24
-    for day in range(end_day - given.days, end_day + 1):
+    there = set(DayAggregate.objects.values_list("day", flat=True).distinct())
+    missing = [day for day in range(end_day, end_day - given.days - 1, -1) if day not in there]
+    # The last day has a row already, from merging the hours of samples.
+    whole = HourMinutes.objects.filter(hour__lt=end, hour__gte=end_day * 24).exists()
+    days = missing if whole or not given.days else [end_day, *missing]
+    for day in days[: given.days_at_once or None]:
         hours = range(day * 24, min(day * 24 + 24, end))
         ready = [list(ready_hours(given.patterns, hour)) for hour in hours]
         with writing():
@@ -139,7 +154,7 @@ def _ready(given: argparse.Namespace) -> None:
                 )
             if day == end_day:
                 continue  # merging the hours of samples has made this day's row
-            days = [
+            packed = [
                 row_pack(
                     stats_combine([hour[pattern].stats for hour in ready], METRICS),
                     METRICS,
@@ -150,17 +165,18 @@ def _ready(given: argparse.Namespace) -> None:
             ]
             rows_insert(
                 DayAggregate,
-                [(one, day, 86_400, days[i % given.patterns]) for i, one in enumerate(series)],
+                [(one, day, 86_400, packed[i % given.patterns]) for i, one in enumerate(series)],
             )
 
 
-def _last_hour(given: argparse.Namespace) -> None:
+def _last_hour(given: argparse.Namespace, result: dict[str, Any]) -> None:
     """Minutes that are not merged yet: the hour before, and half of the present one."""
     from django.db import connection
 
     from apps.history.services import samples_store
     from bench.history_load import minute_batches
 
+    del result
     now = int(AT.timestamp()) // 60
     for minute in range(now // 60 * 60 - 60, now):
         samples_store(cluster_key=CLUSTER, batches=minute_batches(given.nodes, minute), at=AT)
@@ -299,3 +315,14 @@ def _rows() -> dict[str, int]:
 
     tables = (MinuteBlock, HourRaw, HourMinutes, HourAggregate, DayAggregate)
     return {table.__name__: table.objects.count() for table in tables}
+
+
+PARTS: dict[str, Callable[[argparse.Namespace, dict[str, Any]], None]] = {
+    "samples": _samples,
+    "ready": _ready,
+    "recent": _last_hour,
+    "queries": _queries,
+    "memory": _memory,
+    "plain": _plain,
+}
+LOADING = ("samples", "ready", "recent")

@@ -10,7 +10,7 @@ from apps.history.aggregates.hours import MinuteStats, hour_pack, hour_rows
 from apps.history.aggregates.rows import row_pack, row_unpack
 from apps.history.aggregates.stats import stats_combine
 from apps.history.codec.blocks import Samples, block_unpack, blocks_pack, blocks_unpack
-from apps.history.metrics import KINDS, Metric
+from apps.history.metrics import KINDS, RATIOS, Metric
 from apps.history.models import DayAggregate, HourAggregate, HourMinutes, HourRaw, MinuteBlock
 from apps.history.samples import samples_as_known, samples_by_minute, samples_join
 from apps.history.tables import rows_delete, rows_insert, rows_select
@@ -55,7 +55,8 @@ def hours_merge(names: Sequence[HourName], tally: Tally) -> int:
         tally.add(Resolution.HOUR, hour // 24, len(together))
         for row in rows:
             tally.minute(row[1], -len(row[3]), -len(row[4] or b""), rows=-1)
-    packed_raws = blocks_pack([samples for _, _, samples in raws])
+    ratios = [RATIOS.get(kinds[one, hour], ()) for one, hour, _ in raws]
+    packed_raws = blocks_pack([samples for _, _, samples in raws], ratios)
     for (_, hour, _), block in zip(raws, packed_raws, strict=True):
         tally.add(Resolution.RAW, hour // 24, len(block))
     rows_insert(
@@ -103,7 +104,8 @@ def hours_reopen(names: Sequence[HourName], tally: Tally) -> None:
             whole = samples_as_known(block_unpack(raw[0][0]), len(metrics))
             samples = samples_by_minute(whole)
             tally.add(Resolution.RAW, hour // 24, -len(raw[0][0]), rows=-1)
-        blocks = dict(zip(samples, blocks_pack(list(samples.values())), strict=True))
+        ratios = [RATIOS.get(kind, ())] * len(samples)
+        blocks = dict(zip(samples, blocks_pack(list(samples.values()), ratios), strict=True))
         rows = []
         stats = hour_rows(packed[0][0], metrics, start_ms=start_ms) if packed else []
         for each in stats:

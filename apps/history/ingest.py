@@ -14,7 +14,7 @@ from apps.history import hours
 from apps.history.aggregates.rows import row_pack
 from apps.history.aggregates.stats import stats_compute
 from apps.history.codec.blocks import Samples, blocks_pack, blocks_unpack
-from apps.history.metrics import KINDS
+from apps.history.metrics import KINDS, RATIOS
 from apps.history.models import HourAggregate, MinuteBlock, RetentionFloor, Series
 from apps.history.samples import MINUTE_MS, batch_samples, samples_by_minute, samples_join
 from apps.history.tables import rows_insert, rows_select, rows_update, writing
@@ -139,7 +139,7 @@ def minutes_write(minutes: Sequence[Minute]) -> Stored:
         )
         for minute in minutes
     ]
-    raws = blocks_pack([one.samples for one in fresh])
+    raws = _packed(fresh)
     # The same minute again needs no more than this look.
     news = [(one, raw) for one, raw in zip(fresh, raws, strict=True) if one.raw_before != raw]
     changed = [(one, raw) for one, raw in news if not one.raw_before]
@@ -181,7 +181,12 @@ def _merged(partly: Sequence[Fresh]) -> list[tuple[Fresh, bytes]]:
         )
         for one, there in zip(partly, stored, strict=True)
     ]
-    return list(zip(together, blocks_pack([one.samples for one in together]), strict=True))
+    return list(zip(together, _packed(together), strict=True))
+
+
+def _packed(fresh: Sequence[Fresh]) -> list[bytes]:
+    ratios = [RATIOS.get(one.minute.series.kind, ()) for one in fresh]
+    return blocks_pack([one.samples for one in fresh], ratios)
 
 
 def _reopen(minutes: Sequence[Minute], tally: Tally) -> None:

@@ -86,6 +86,38 @@ SYSTEM = _kind(
         _gauge("is_leader", "Leader (1 or 0)"),
     ),
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Ratio:
+    """A percentage whose parts are kept as well: stored as its distance from what they say.
+
+    The four are places in the kind's list; the parts come behind the percentage.
+    """
+
+    place: int
+    part: int
+    whole: int
+    rest: bool
+    """The percentage is of what the part leaves of the whole."""
+    scale: int
+    """As of the metric at `place`."""
+
+
+def _ratio(metrics: tuple[Metric, ...], name: str, part: str, whole: str, *, rest: bool) -> Ratio:
+    places = {metric.name: place for place, metric in enumerate(metrics)}
+    scale = metrics[places[name]].scale
+    return Ratio(places[name], places[part], places[whole], rest, scale)
+
+
+RATIOS: dict[str, tuple[Ratio, ...]] = {
+    "system": (
+        _ratio(SYSTEM, "ram_usage_pct", "ram_available_bytes", "ram_total_bytes", rest=True),
+        _ratio(SYSTEM, "hbm_usage_pct", "hbm_used_bytes", "hbm_total_bytes", rest=False),
+    ),
+}
+"""By kind. A block says itself which of these it uses: more can be added."""
+
 WORKERS = (
     *_kind(
         "workers",

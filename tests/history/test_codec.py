@@ -15,6 +15,7 @@ from apps.history.codec.columns import Column, column_of, column_values, columns
 from apps.history.codec.streams import rows_pack, rows_unpack
 from apps.history.codec.varint import ByteReader, signed_varint, varint
 from apps.history.errors import BlockBroken, SamplesWrong
+from apps.history.metrics import KINDS, RATIOS
 
 ANY_FLOAT = st.floats(allow_nan=True, allow_infinity=True)
 COUNTER = st.integers(0, 2**64 - 1)
@@ -139,11 +140,90 @@ def test_damaged_bytes_are_named_and_never_hang(damage: bytes) -> None:
         (column_of([1.5, None, math.nan] * 10, 100), column_of([7, 9, 2**60] * 10, 1)),
     )
     good = blocks_pack([block])[0]
-    for data in (damage, good[: len(damage)], good[: len(damage)] + damage):
+    parts = system_block(
+        9,
+        ram_usage_pct=[50.0] * 9,
+        ram_available_bytes=list(range(50, 59)),
+        ram_total_bytes=[100] * 9,
+    )
+    ratio = blocks_pack([parts], [RATIOS["system"]])[0]
+    for data in (
+        ratio[: len(damage)] + damage,
+        damage + ratio[len(damage) :],
+        damage,
+        good[: len(damage)],
+        good[: len(damage)] + damage,
+    ):
         try:
             block_unpack(data)
         except BlockBroken:
             continue
+
+
+PLACES = {metric.name: place for place, metric in enumerate(KINDS["system"])}
+BYTES = st.integers(0, 2**50)
+
+
+def system_block(count: int, **columns: list[Any]) -> Samples:
+    scales = {metric.name: metric.scale for metric in KINDS["system"]}
+    return Samples(
+        np.arange(count, dtype=np.int64) * 1000,
+        None,
+        None,
+        tuple(
+            column_of(columns[name], scales[name]) if name in columns else None for name in PLACES
+        ),
+    )
+
+
+@settings(deadline=None)
+@given(
+    st.lists(st.tuples(BYTES, BYTES, st.integers(-300, 300)), min_size=1, max_size=70),
+    st.booleans(),
+    st.integers(0, 3),
+)
+@example([(0, 0, 0)], True, 0)
+def test_percentages_come_back_whatever_their_parts_say(
+    rows: list[tuple[int, int, int]], holds: bool, off: int
+) -> None:
+    """Those that follow from their parts, nearly do, or do not; also of nothing at all."""
+    free = [min(one, other) for one, other, _ in rows]
+    whole = [max(one, other) for one, other, _ in rows]
+    pct = [
+        round((1 - part / all_) * 100, 2) + step * off / 100 if holds and all_ else float(step)
+        for part, all_, (_, _, step) in zip(free, whole, rows, strict=True)
+    ]
+    block = system_block(
+        len(rows), ram_usage_pct=pct, ram_available_bytes=free, ram_total_bytes=whole
+    )
+    packed = blocks_pack([block, block], [RATIOS["system"], ()])
+    for data in packed:
+        back = block_unpack(data)
+        for before, after in zip(block.columns, back.columns, strict=True):
+            assert column_values(before, len(rows), 100) == column_values(after, len(rows), 100)
+        (alone,) = [
+            column
+            for column in block_unpack(data, places=[PLACES["ram_usage_pct"]]).columns
+            if column is not None
+        ]
+        assert column_values(alone, len(rows), 100) == column_values(
+            block.columns[PLACES["ram_usage_pct"]], len(rows), 100
+        )
+
+
+def test_a_percentage_that_follows_from_its_parts_costs_next_to_nothing() -> None:
+    rng = np.random.default_rng(7)
+    free = rng.integers(10**9, 10**11, 3600)
+    block = system_block(
+        3600,
+        ram_usage_pct=((1 - free / 2**37) * 100).tolist(),
+        ram_available_bytes=free.tolist(),
+        ram_total_bytes=[2**37] * 3600,
+    )
+    by_parts, by_itself = blocks_pack([block, block], [RATIOS["system"], ()])
+    without = blocks_pack([system_block(3600, ram_available_bytes=free.tolist())])[0]
+    assert len(by_parts) < len(without) + 30
+    assert len(by_itself) > len(by_parts) + 4000
 
 
 def test_only_the_wanted_columns_are_unpacked() -> None:

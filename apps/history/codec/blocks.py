@@ -2,7 +2,8 @@
 
 A block: format, count, number of metrics; then the times, event ids, boots and each
 metric as a column: one byte that says how, and the bytes. What is absent or the same
-throughout costs one byte or a few. A reader skips the columns that it does not want.
+throughout costs one byte or a few; so does a percentage that follows from its parts. A
+reader skips the columns that it does not want.
 """
 
 from __future__ import annotations
@@ -18,13 +19,15 @@ import numpy as np
 import numpy.typing as npt
 
 from apps.history.codec.columns import Array, Column
+from apps.history.codec.ratios import Rested, residuals, rested
 from apps.history.codec.streams import rows_pack, rows_unpack
 from apps.history.codec.varint import ByteReader, signed_varint, varint
 from apps.history.errors import BlockBroken
+from apps.history.metrics import Ratio
 
 FORMAT = 1
 
-ABSENT, CONSTANT, STREAM, FLOATS, OBJECTS = range(5)
+ABSENT, CONSTANT, STREAM, FLOATS, OBJECTS, RATIO = range(6)
 HOW = 0x0F
 UNSIGNED = 0x10
 PARTIAL = 0x20
@@ -51,27 +54,40 @@ class Samples:
         return int(self.times_ms.size)
 
 
-def blocks_pack(blocks: Sequence[Samples]) -> list[bytes]:
-    """Samples, at least one each → bytes."""
+def blocks_pack(
+    blocks: Sequence[Samples], ratios: Sequence[Sequence[Ratio]] | None = None
+) -> list[bytes]:
+    """Samples, at least one each → bytes. `ratios`: of each block, percentages that may be
+    stored by their parts (`metrics.RATIOS` of its kind)."""
     pieces: list[list[bytes]] = []
-    waiting: dict[tuple[int, bool], list[tuple[int, int, Array]]] = defaultdict(list)
+    waiting: dict[tuple[int, bool], list[_Row]] = defaultdict(list)
+    by_parts = residuals([block.columns for block in blocks], ratios or ())
     for number, block in enumerate(blocks):
         columns = (Column(block.times_ms), block.event_ids, block.boots, *block.columns)
         row = [bytes([FORMAT]) + varint(block.count) + varint(len(block.columns))]
         pieces.append(row)
         for place, column in enumerate(columns, start=1):
+            found = by_parts.get((number, place - OWN_COLUMNS - 1))
             if column is None:
                 row.append(b"\x00")
-                continue
-            kind = column.values.dtype.kind
-            if kind in "iu":
-                waiting[column.values.size, kind == "u"].append((number, place, column.values))
+            elif found is not None:
+                ratio, rest = found
+                head = bytes([RATIO, ratio.part, ratio.whole, ratio.rest]) + varint(ratio.scale)
+                waiting[rest.size, False].append((number, place, rest, head))
+                row.append(b"")
+            elif column.values.dtype.kind in "iu":
+                unsigned = column.values.dtype.kind == "u"
+                waiting[column.values.size, unsigned].append((number, place, column.values, b""))
                 row.append(b"")
             else:
                 row.append(_apart(column))
     for (_, unsigned), rows in waiting.items():
         _whole_numbers(blocks, rows, pieces, unsigned=unsigned)
     return [b"".join(row) for row in pieces]
+
+
+_Row = tuple[int, int, Array, bytes]
+"""Number of the block, place of the column in it, numbers to pack, what comes before them."""
 
 
 def _presence(column: Column | None) -> bytes:
@@ -95,24 +111,24 @@ def _apart(column: Column) -> bytes:
 
 def _whole_numbers(
     blocks: Sequence[Samples],
-    rows: list[tuple[int, int, Array]],
+    rows: list[_Row],
     pieces: list[list[bytes]],
     *,
     unsigned: bool,
 ) -> None:
     """Pack rows of one length together, and put each where it belongs."""
-    matrix = np.stack([values for _, _, values in rows])
+    matrix = np.stack([values for _, _, values, _ in rows])
     constant = (matrix == matrix[:, :1]).all(axis=1)
     flag = UNSIGNED if unsigned else 0
     for index in np.flatnonzero(constant).tolist():
-        number, place, values = rows[index]
-        body = signed_varint(int(values[0]))
-        pieces[number][place] = _head(CONSTANT | flag, blocks[number], place) + body
+        number, place, values, before = rows[index]
+        head = before + _head(CONSTANT | flag, blocks[number], place)
+        pieces[number][place] = head + signed_varint(int(values[0]))
     moving = np.flatnonzero(~constant)
     packed = rows_pack(matrix[moving], signed=not unsigned)
     for index, body in zip(moving.tolist(), packed, strict=True):
-        number, place, _ = rows[index]
-        head = _head(STREAM | flag, blocks[number], place)
+        number, place, _, before = rows[index]
+        head = before + _head(STREAM | flag, blocks[number], place)
         pieces[number][place] = head + varint(len(body)) + body
 
 
@@ -143,6 +159,7 @@ def blocks_unpack(
     with `ids`. Raises BlockBroken."""
     found: list[list[Column | None]] = []
     waiting: dict[int, list[_Waiting]] = defaultdict(list)
+    by_parts: list[tuple[int, int, Rested]] = []
     for number, data in enumerate(blocks):
         reader = ByteReader(bytes(data))
         if reader.byte() != FORMAT:
@@ -152,10 +169,15 @@ def blocks_unpack(
             raise BlockBroken(f"A stored block says that it holds {count} samples.")
         columns: list[Column | None] = []
         found.append(columns)
+        parts: set[int] = set()
         for place in range(-OWN_COLUMNS, metrics):
             first = place == -OWN_COLUMNS
             wanted = first or (ids if place < 0 else places is None or place in places)
-            column = _column(reader, count, wanted=wanted)
+            ratio = _ratio(reader, place, metrics)
+            if ratio is not None and wanted:
+                parts.update((ratio.part, ratio.whole))
+                by_parts.append((number, len(columns), ratio))
+            column = _column(reader, count, wanted=wanted or place in parts)
             columns.append(column if isinstance(column, Column) else None)
             if isinstance(column, _Stream):
                 waiting[column.count].append(_Waiting(number, len(columns) - 1, column))
@@ -164,13 +186,30 @@ def blocks_unpack(
         for one, values in zip(streams, rows, strict=True):
             column = Column(values.view(one.stream.dtype), one.stream.present)
             found[one.block][one.place] = column
+    for number, place, ratio in by_parts:
+        columns = found[number]
+        columns[place] = rested(columns[place], columns[OWN_COLUMNS:], ratio)
     out = []
     for columns in found:
         times = columns[0]
         if times is None or times.present is not None:
             raise BlockBroken("A stored block has no times.")
-        out.append(Samples(times.values, columns[1], columns[2], tuple(columns[OWN_COLUMNS:])))
+        kept = columns[OWN_COLUMNS:]
+        if places is not None and by_parts:
+            kept = [column if place in places else None for place, column in enumerate(kept)]
+        out.append(Samples(times.values, columns[1], columns[2], tuple(kept)))
     return out
+
+
+def _ratio(reader: ByteReader, place: int, metrics: int) -> Rested | None:
+    """Where the next column is stored by its parts: which those are."""
+    if reader.peek() != RATIO:
+        return None
+    reader.byte()
+    ratio = Rested(reader.byte(), reader.byte(), bool(reader.byte()), reader.varint())
+    if not place < min(ratio.part, ratio.whole) or max(ratio.part, ratio.whole) >= metrics:
+        raise BlockBroken("A stored block has a column that follows from others than it may.")
+    return ratio
 
 
 @dataclass(frozen=True, slots=True, eq=False)

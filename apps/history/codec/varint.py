@@ -39,6 +39,10 @@ class ByteReader:
         self.place += 1
         return value
 
+    def peek(self) -> int:
+        """The next byte, which stays; −1 at the end."""
+        return self.data[self.place] if self.place < len(self.data) else -1
+
     def varint(self) -> int:
         number = shift = 0
         while True:
