@@ -7,20 +7,30 @@ from typing import Any
 
 import structlog
 from celery import Celery, bootsteps, signals
+from django.conf import settings
+from django.db import DatabaseError
 from kombu import Queue
+from kombu.common import Broadcast
+
+from clio_portal.settings.celery import TICKS_QUEUE
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "clio_portal.settings")
 
-QUEUES = ("collector", "control")
+log = structlog.get_logger(__name__)
+
+QUEUES = ("collector", "control", *((TICKS_QUEUE,) if settings.PORTAL_REDIS_URL else ()))
 """Apart, so that a control job waits for no poll, and no poll for a control job. A Celery
 worker serves the queues that its ``--queues`` names; the single mode's serves both."""
 
 REQUEST_ID = "portal_request_id"
 """The message header that carries it."""
-
 app = Celery("clio_portal")
 app.config_from_object("django.conf:settings", namespace="CELERY")
-app.conf.task_queues = [Queue(name) for name in QUEUES]
+app.conf.task_queues = [
+    # What is sent to the ticks reaches every Celery worker of the collector.
+    Broadcast(name) if name == TICKS_QUEUE else Queue(name)
+    for name in QUEUES
+]
 # Threads that did not make the app would otherwise get a default one, which speaks amqp.
 app.set_default()
 
@@ -82,10 +92,21 @@ def _logging_keep(**kwargs: object) -> None:
     """Having a receiver keeps Celery from setting up a log of its own: Django has done it."""
 
 
+@signals.celeryd_after_setup.connect
+def _worker_set_up(instance: object, **kwargs: object) -> None:
+    """Whoever takes the collector's tasks takes its ticks, too."""
+    queues = app.amqp.queues
+    if settings.PORTAL_REDIS_URL and "collector" in queues.consume_from:
+        queues.select_add(queues[TICKS_QUEUE])
+
+
 @signals.worker_process_shutdown.connect
 @signals.worker_shutdown.connect
 def _worker_stopped(**kwargs: object) -> None:
-    """Take leave of the runtimes, of which some count connections."""
-    from apps.collector.engine import engine_close  # needs the apps to be loaded
+    """Take leave of the runtimes, of which some count connections, and of the others who poll."""
+    from apps.collector.services import collector_leave  # needs the apps to be loaded
 
-    engine_close()
+    try:
+        collector_leave()
+    except DatabaseError as error:
+        log.warning("the database does not know that this collector has left", error=str(error))

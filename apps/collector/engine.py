@@ -8,16 +8,20 @@ of a node's silence lives here.
 from __future__ import annotations
 
 import atexit
+import logging
 import os
 import secrets
 import threading
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from django.conf import settings
 
 from apps.collector.clocks import ClockOffset
+from apps.collector.crew import Crew
 from apps.collector.rates import Reading
 from apps.collector.samples import SampleCursor
 from apps.runtime.choose import client_open
@@ -26,8 +30,17 @@ from apps.runtime.scatter import Scatter
 from apps.runtime.types import NodeState, Target, WireGeneration
 from apps.runtime.watch import Watch
 
+logger = logging.getLogger(__name__)
+
 SETTLING = timedelta(seconds=15)
-"""How long a new process believes the stored states over its own first impressions."""
+"""How long a process that is new to a node believes the stored state over its own first
+impressions."""
+
+CLOCK_STEP_S = 5.0
+"""The clock of this machine was set when it has gone so much more or less than the monotonic."""
+
+EARLY_SHARE = 0.5
+"""A tick in the first half of an interval is one too many."""
 
 FULL_RING = 1100.0
 """Samples in a runtime's ring after twenty minutes."""
@@ -45,7 +58,17 @@ class Memory:
     long_answer: float = FULL_RING
     """Samples in the answer of a node that had been out of sight, by the last round's average."""
     rounds: dict[str, int] = field(default_factory=dict)
-    """The number of the last round that this process stored, by kind."""
+    """The number of the last round that was stored, by kind."""
+
+    def clock_set(self, *, at: datetime) -> None:
+        """The portal's clock was set: nothing may be reckoned from a time before."""
+        self.clocks.clear()
+        for pk, cursor in list(self.cursors.items()):
+            received_at = at if cursor.received_at else None
+            self.cursors[pk] = replace(cursor, received_at=received_at, asked_anew_at=None)
+        for pk, reading in list(self.readings.items()):
+            # A reading without devices: it makes no rates, and is not loaded again.
+            self.readings[pk] = replace(reading, at=at, devices=())
 
 
 class Engine:
@@ -56,29 +79,74 @@ class Engine:
         self.scatter = Scatter(client)
         self.watch = watch if watch is not None else Watch()
         self.memory = Memory()
-        self.holder = f"{os.getpid()}-{secrets.token_hex(6)}"
-        """Names this process in leases."""
-        self._targets: frozenset[Target] = frozenset()
+        self.crew = Crew(f"{os.getpid()}-{secrets.token_hex(6)}")
+        self._targets: dict[Target, datetime] = {}
+        """Whom this process polls, and since when."""
         self._lock = threading.Lock()
-        self._started_at: datetime | None = None
+        self._turns: dict[str, threading.Lock] = {}
+        self.closed = False
+        self._ticked: dict[str, float] = {}
+        self._clock_offset_s: float | None = None
+
+    @contextmanager
+    def turn(self, kind: str) -> Iterator[bool]:
+        """False while a round of `kind` is running in this process."""
+        with self._lock:
+            lock = self._turns.setdefault(kind, threading.Lock())
+        taken = lock.acquire(blocking=False)
+        try:
+            yield taken
+        finally:
+            if taken:
+                lock.release()
+
+    def is_due(self, kind: str, *, every_s: float) -> bool:
+        """Is a tick of `kind` to be followed? Two beats may both send for a moment, and ticks
+        pile up while the database is away.
+        """
+        now = time.monotonic()
+        with self._lock:
+            if now - self._ticked.get(kind, float("-inf")) < every_s * EARLY_SHARE:
+                return False
+            self._ticked[kind] = now
+        return True
 
     def targets_set(self, targets: Iterable[Target], *, at: datetime) -> None:
-        """These nodes are the cluster now. Connections to the others are dropped, no more."""
+        """These nodes are ours now. Connections to the others are dropped, no more."""
         wanted = frozenset(targets)
         with self._lock:
-            self._started_at = self._started_at or at
-            gone = self._targets - wanted
-            self._targets = wanted
+            gone = self._targets.keys() - wanted
+            self._targets = {target: self._targets.get(target, at) for target in wanted}
         if gone:
             self.scatter.retain(wanted)
             for target in gone:
                 self.client.forget(target)
 
-    def is_settling(self, *, at: datetime) -> bool:
-        """Too young to call a node unknown that another process knew?"""
-        return self._started_at is None or at - self._started_at < SETTLING
+    def is_settling(self, target: Target, *, at: datetime) -> bool:
+        """Too short a time to call a node unknown that another process knew?"""
+        since = self._targets.get(target)
+        return since is None or at - since < SETTLING
+
+    def clock_follow(self, *, at: datetime) -> None:
+        """Notice that the portal's clock was set, and begin to judge anew.
+
+        What is known of nodes is reckoned in the clock's time: a node that went silent
+        after the clock had been put back an hour would else pass for alive for an hour.
+        """
+        offset_s = at.timestamp() - time.monotonic()
+        known_s, self._clock_offset_s = self._clock_offset_s, offset_s
+        if known_s is None or abs(offset_s - known_s) < CLOCK_STEP_S:
+            return
+        logger.warning("The clock was set by %.0f s; judging nodes anew.", offset_s - known_s)
+        with self._lock:
+            self._targets = dict.fromkeys(self._targets, at)
+        self.scatter.retain(())  # what is under way would bring times of the old clock
+        self.watch.reset()
+        self.memory.clock_set(at=at)
 
     def close(self) -> None:
+        """A round that waits for answers ends at once, and no other begins."""
+        self.closed = True
         self.client.close()
 
 
@@ -117,6 +185,12 @@ def engine_get() -> Engine:
             _held.engine = Engine(client_build())
             _held.pid = os.getpid()
         return _held.engine
+
+
+def engine_held() -> Engine | None:
+    """This process's engine, if it has made one."""
+    with _held.lock:
+        return _held.engine if _held.pid == os.getpid() else None
 
 
 def engine_close() -> None:

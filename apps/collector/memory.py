@@ -1,4 +1,4 @@
-"""Fill a process's memory from what is stored: at its start, and when another process ran."""
+"""Fill a process's memory from what is stored, when it begins to poll a node."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from apps.collector.samples import SampleCursor
 from apps.nodes.models import FigureKind, LatestFigures, Node, SampleChunk
 
 
-def memory_load(memory: Memory, *, kind: str, number: int, nodes: Mapping[int, Node]) -> None:
-    """Make sure that `memory` knows where `nodes` stand for round `number` of `kind`.
+def memory_keep(memory: Memory, nodes: Iterable[int]) -> None:
+    """Forget where all other nodes stand: another process may write of them from now on."""
+    kept = set(nodes)
+    for known in (memory.cursors, memory.readings, memory.clocks):
+        for pk in set(known) - kept:
+            known.pop(pk, None)
 
-    When the round before this one was ours, only nodes that are new are read.
-    """
-    ours = memory.rounds.get(kind) == number - 1
+
+def memory_load(memory: Memory, *, kind: str, nodes: Mapping[int, Node]) -> None:
+    """Make sure that `memory` knows where `nodes` stand for a round of `kind`."""
     if kind == FigureKind.SYSTEM:
-        _cursors_load(memory, nodes, only_new=ours)
+        _cursors_load(memory, nodes)
     elif kind == FigureKind.BLOCK_DEVICES:
-        _readings_load(memory, nodes, only_new=ours)
+        _readings_load(memory, nodes)
 
 
-def _missing(known: Iterable[int], nodes: Mapping[int, Node], *, only_new: bool) -> set[int]:
-    return set(nodes) - set(known) if only_new else set(nodes)
-
-
-def _cursors_load(memory: Memory, nodes: Mapping[int, Node], *, only_new: bool) -> None:
-    missing = _missing(memory.cursors, nodes, only_new=only_new)
+def _cursors_load(memory: Memory, nodes: Mapping[int, Node]) -> None:
+    missing = set(nodes) - set(memory.cursors)
     if not missing:
         return
     # Grouped by boot as well: a node's chunks of its earlier processes are still there.
@@ -45,8 +45,8 @@ def _cursors_load(memory: Memory, nodes: Mapping[int, Node], *, only_new: bool) 
         memory.cursors[pk] = SampleCursor(boot=boot, last_event_id=last_ids.get((pk, boot)))
 
 
-def _readings_load(memory: Memory, nodes: Mapping[int, Node], *, only_new: bool) -> None:
-    missing = _missing(memory.readings, nodes, only_new=only_new)
+def _readings_load(memory: Memory, nodes: Mapping[int, Node]) -> None:
+    missing = set(nodes) - set(memory.readings)
     if not missing:
         return
     rows = LatestFigures.objects.filter(

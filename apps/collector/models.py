@@ -1,4 +1,4 @@
-"""Rounds of polling: when each ran, what it found, and what goes from it into the history."""
+"""Who polls what, how the rounds went, and what goes from them into the history."""
 
 from __future__ import annotations
 
@@ -7,10 +7,47 @@ from django.db import models
 from apps.cluster.models import Cluster
 
 
-class PollRound(models.Model):
-    """The latest round of one kind, and the lease that keeps a second from running beside it."""
+class CollectorMember(models.Model):
+    """A process that polls; see `crew`. The row is there as long as the others believe in it."""
 
-    cluster = models.ForeignKey(Cluster, on_delete=models.CASCADE, related_name="poll_rounds")
+    cluster = models.ForeignKey(Cluster, on_delete=models.CASCADE, related_name="collector_members")
+    holder = models.CharField(max_length=64, unique=True)
+    place = models.CharField(max_length=100, blank=True)
+    """One machine's start and one space of process numbers; empty where not known."""
+    pid = models.PositiveIntegerField()
+    pulse = models.BigIntegerField(default=0)
+    """Rises with each round of system figures."""
+    joined_at = models.DateTimeField()
+    seen_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return self.holder
+
+
+class CollectorShard(models.Model):
+    """A part of the cluster's nodes, and who polls it."""
+
+    cluster = models.ForeignKey(Cluster, on_delete=models.CASCADE, related_name="+")
+    number = models.PositiveSmallIntegerField()
+    member = models.ForeignKey(
+        CollectorMember, null=True, on_delete=models.SET_NULL, related_name="shards"
+    )
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=("cluster", "number"), name="collector_shard_number"),
+        ]
+
+    def __str__(self) -> str:
+        return f"shard {self.number}"
+
+
+class PollRound(models.Model):
+    """The latest round of one kind by one member, and its totals."""
+
+    member = models.ForeignKey(
+        CollectorMember, on_delete=models.CASCADE, related_name="poll_rounds"
+    )
     kind = models.CharField(max_length=16)
     number = models.BigIntegerField(default=0)
     started_at = models.DateTimeField(null=True)
@@ -21,12 +58,10 @@ class PollRound(models.Model):
     nodes_pending = models.PositiveIntegerField(default=0)
     calls_total = models.BigIntegerField(default=0)
     skipped_total = models.BigIntegerField(default=0)
-    lease_holder = models.CharField(max_length=64, blank=True)
-    lease_until = models.DateTimeField(null=True)
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=("cluster", "kind"), name="poll_round_kind"),
+            models.UniqueConstraint(fields=("member", "kind"), name="poll_round_member_kind"),
         ]
 
     def __str__(self) -> str:

@@ -9,16 +9,18 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.db import transaction
+from django.db import DatabaseError, transaction
+from django.db.models import F
 
 from apps.cluster.models import Cluster
 from apps.cluster.services import cluster_ensure, cluster_touch
 from apps.collector.answers import Harvest, Identity, harvest_make
+from apps.collector.crew import crew_hand_over, crew_holds, crew_join, crew_nodes, crew_others
 from apps.collector.engine import Engine
 from apps.collector.history.pending import KEPT_KINDS, pending_store
 from apps.collector.judge import heartbeat_store, state_verdicts
-from apps.collector.leases import Lease, RoundCounts, lease_drop, lease_end, lease_take
-from apps.collector.memory import memory_load
+from apps.collector.memory import memory_keep, memory_load
+from apps.collector.models import PollRound
 from apps.collector.questions import asks_make
 from apps.collector.store import harvest_store, identities_store
 from apps.nodes.freshness import interval_s
@@ -41,6 +43,14 @@ PIECE_BYTES = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RoundCounts:
+    asked: int
+    answered: int
+    failed: int
+    pending: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RoundResult:
     cluster_pk: int
     kind: str
@@ -54,31 +64,45 @@ class RoundResult:
 def round_run(engine: Engine, *, kind: str, at: datetime) -> RoundResult | None:
     """Run one round of `kind` (a `FigureKind` that is polled) that begins at `at`, now.
 
-    ``None``: skipped, because the one before is still running (it is counted), or because
-    its lease ran out meanwhile. What nodes do never raises; what the database does, does,
-    and then nothing of the round is stored.
+    Over the nodes that this process polls; see `crew`. ``None``: skipped, because the one
+    before is still running (it is counted), or because others took this process for dead.
+    What nodes do never raises; what the database does, does, and then nothing of the round
+    is stored.
     """
+    with engine.turn(kind) as free:
+        if not free:
+            rounds = PollRound.objects.filter(member__holder=engine.crew.holder, kind=kind)
+            rounds.update(skipped_total=F("skipped_total") + 1)
+            return None
+        try:
+            return None if engine.closed else _round_run(engine, kind=kind, at=at)
+        except DatabaseError:
+            if not engine.closed:
+                raise
+            return None  # this process has left meanwhile, and its row with it
+
+
+def _round_run(engine: Engine, *, kind: str, at: datetime) -> RoundResult | None:
     cluster = cluster_ensure(at=at)
+    crew = engine.crew
+    leads = kind == FigureKind.SYSTEM
+    if leads:
+        engine.clock_follow(at=at)
+    with crew.lock:
+        if leads or crew.member_pk is None:
+            crew_join(crew, cluster, at=at, mono=time.monotonic())
+    member_pk = crew.member_pk
+    if member_pk is None:
+        return None  # it has just left
+    nodes = {node.pk: node for node in crew_nodes(crew, cluster).iterator()}
+    if leads:
+        memory_keep(engine.memory, nodes)
     budget_s = min(DEFAULT_BUDGET_S, interval_s(kind) * BUDGET_SHARE)
-    lease = lease_take(
-        cluster,
-        kind=kind,
-        holder=engine.holder,
-        length_s=budget_s + max(2 * interval_s(kind), 10.0),
-        at=at,
+    result = _round(
+        engine, cluster, nodes, kind=kind, budget_s=budget_s, member_pk=member_pk, at=at
     )
-    if lease is None:
-        return None
-    stored = False
-    try:
-        nodes = {
-            node.pk: node for node in Node.objects.present().filter(cluster=cluster).iterator()
-        }
-        result = _round(engine, cluster, nodes, kind=kind, budget_s=budget_s, lease=lease, at=at)
-        stored = result is not None
-    finally:
-        if not stored:
-            lease_drop(lease)
+    if leads:
+        crew_hand_over(crew, cluster)
     return result
 
 
@@ -89,7 +113,7 @@ def _round(
     *,
     kind: str,
     budget_s: float,
-    lease: Lease,
+    member_pk: int,
     at: datetime,
 ) -> RoundResult | None:
     targets = {
@@ -97,16 +121,23 @@ def _round(
         for pk, node in nodes.items()
         if node.node_id is not None
     }
-    engine.targets_set(targets.values(), at=at)
-    memory_load(engine.memory, kind=kind, number=lease.number, nodes=nodes)
-    part = _Part(engine, cluster, nodes, targets, kind=kind, budget_s=budget_s, lease=lease)
+    if kind == FigureKind.SYSTEM:
+        engine.targets_set(targets.values(), at=at)
+    memory_load(engine.memory, kind=kind, nodes=nodes)
+    part = _Part(
+        engine, cluster, nodes, targets, kind=kind, budget_s=budget_s, member_pk=member_pk, at=at
+    )
     began = time.monotonic()
+    result: RoundResult | None = None
     slices = _slices(targets, kind=kind)
     for index, asked in enumerate(slices):
         part_began = time.monotonic()
         part_at = at + timedelta(seconds=part_began - began)
-        result = part.run(asked, is_last=index == len(slices) - 1, at=part_at)
-        if index < len(slices) - 1:
+        is_last = index == len(slices) - 1
+        result = part.run(asked, is_last=is_last, at=part_at)
+        if part.is_over:
+            return None
+        if not is_last:
             # Half of the time is for the others.
             time.sleep(time.monotonic() - part_began)
     return result
@@ -133,7 +164,8 @@ class _Part:
         *,
         kind: str,
         budget_s: float,
-        lease: Lease,
+        member_pk: int,
+        at: datetime,
     ) -> None:
         self.engine = engine
         self.cluster = cluster
@@ -142,7 +174,11 @@ class _Part:
         self.by_target = {target: pk for pk, target in targets.items()}
         self.kind = kind
         self.budget_s = budget_s
-        self.lease = lease
+        self.member_pk = member_pk
+        self.began_at = at
+        self.number = engine.memory.rounds.get(kind, 0) + 1
+        self.is_over = False
+        """Others took this process for dead: the round does not count."""
         self.counts = RoundCounts(asked=0, answered=0, failed=0, pending=0)
         self.waited_s = 0.0
         self.identities: dict[int, Identity] = {}
@@ -152,7 +188,7 @@ class _Part:
     def run(
         self, asked: Mapping[int, Target], *, is_last: bool, at: datetime
     ) -> RoundResult | None:
-        """Ask, decode and store. ``None``: the lease ran out, and the round does not count."""
+        """Ask, decode and store. ``None``: it is not the last part, or the round `is_over`."""
         engine, kind = self.engine, self.kind
         asks = asks_make(engine, asked, kind=kind, at=at)
         done = engine.scatter.round(
@@ -183,11 +219,11 @@ class _Part:
         if not is_last:
             self.counts = self._counts(done, asked=len(asks))
             return None
-        engine.memory.rounds[kind] = self.lease.number
+        engine.memory.rounds[kind] = self.number
         return RoundResult(
             cluster_pk=self.cluster.pk,
             kind=kind,
-            number=self.lease.number,
+            number=self.number,
             counts=self.counts,
             states_changed=changed,
             duration_s=self.waited_s,
@@ -210,18 +246,24 @@ class _Part:
     def _store(self, harvest: Harvest, *, ends: bool, at: datetime) -> int | None:
         """In one transaction: the figures, and at the round's end what it says of the nodes.
 
-        The number of states that changed; ``None``: the lease had run out.
+        The number of states that changed; ``None``: others poll these nodes now.
         """
         judges = ends and self.kind == FigureKind.SYSTEM
         # Outside the transaction: it can take half a second to connect to silent nodes.
         verdicts = self.engine.watch.verdicts(self.targets.values(), at=at) if judges else {}
         changed = 0
         with transaction.atomic():
-            if ends and not lease_end(self.lease, counts=self.counts, at=at):
+            if not crew_holds(self.member_pk):
                 logger.warning(
-                    "%s round %d outlived its lease; dropped", self.kind, self.lease.number
+                    "This process was silent for long, and others poll its nodes; "
+                    "its round of %s is dropped.",
+                    self.kind,
                 )
+                self.engine.crew.lost()
+                self.is_over = True
                 return None
+            if ends:
+                self._count(at=at)
             harvest_store(harvest)
             if self.kind in KEPT_KINDS:
                 pending_store(
@@ -233,6 +275,21 @@ class _Part:
                 cluster_touch(self.cluster)
         return changed
 
+    def _count(self, *, at: datetime) -> None:
+        told = {
+            "number": self.number,
+            "started_at": self.began_at,
+            "finished_at": at,
+            "nodes_asked": self.counts.asked,
+            "nodes_answered": self.counts.answered,
+            "nodes_failed": self.counts.failed,
+            "nodes_pending": self.counts.pending,
+        }
+        of, asked = {"member_id": self.member_pk, "kind": self.kind}, self.counts.asked
+        rows = PollRound.objects.filter(**of)
+        if not rows.update(**told, calls_total=F("calls_total") + asked):
+            PollRound.objects.create(**of, calls_total=asked, **told)
+
     def _judge(self, verdicts: Mapping[Target, Verdict], *, at: datetime) -> int:
         identities_store(
             self.nodes, self.identities, client=self.engine.client, targets=self.targets
@@ -241,7 +298,8 @@ class _Part:
             self.engine, self.nodes, verdicts, self.by_target, self.identities, at=at
         )
         changed = node_states_store(list(found), at=at)
-        heartbeat_store(self.cluster, self.nodes, verdicts, self.identities, at=at)
+        others = crew_others(self.engine.crew, self.cluster)
+        heartbeat_store(self.cluster, self.nodes, verdicts, self.identities, at=at, others=others)
         return changed
 
 

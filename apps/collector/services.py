@@ -9,7 +9,8 @@ from pathlib import Path
 from django.db.models import Min
 
 from apps.cluster.services import ConfigCheck, cluster_ensure, cluster_touch, config_check
-from apps.collector.engine import Engine, engine_get
+from apps.collector.crew import crew_leave
+from apps.collector.engine import Engine, engine_close, engine_get, engine_held
 from apps.collector.history.upkeep import history_upkeep
 from apps.collector.models import HistoryFeed
 from apps.collector.rounds import RoundResult, round_run
@@ -46,6 +47,17 @@ def collect(*, kind: str, at: datetime, engine: Engine | None = None) -> RoundRe
     if result is not None and kind == FigureKind.SYSTEM:
         collection_mark(cluster_key=result.cluster_pk, at=at)
     return result
+
+
+def collector_leave() -> None:
+    """This process polls no more: its nodes are free for the others at once.
+
+    Raises DatabaseError when the database is away; then the others find out by its silence.
+    """
+    engine = engine_held()
+    if engine is not None:
+        engine_close()
+        crew_leave(engine.crew)
 
 
 def maintain(*, at: datetime) -> int:

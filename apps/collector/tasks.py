@@ -4,31 +4,38 @@ from __future__ import annotations
 
 from celery import shared_task
 
+from apps.collector.engine import engine_get
 from apps.collector.history.feed import history_feed
 from apps.collector.services import collect, config_watch, maintain
 from apps.common.time import utc_now
+from apps.nodes.freshness import interval_s
 from apps.nodes.models import FigureKind
+
+
+def _collect(kind: str) -> None:
+    if engine_get().is_due(kind, every_s=interval_s(kind)):
+        collect(kind=kind, at=utc_now())
 
 
 @shared_task
 def collect_system_task() -> None:
-    """Liveness and system figures of every node."""
-    collect(kind=FigureKind.SYSTEM, at=utc_now())
+    """Liveness and system figures of this process's share of the nodes."""
+    _collect(FigureKind.SYSTEM)
 
 
 @shared_task
 def collect_workers_task() -> None:
-    collect(kind=FigureKind.WORKERS, at=utc_now())
+    _collect(FigureKind.WORKERS)
 
 
 @shared_task
 def collect_block_devices_task() -> None:
-    collect(kind=FigureKind.BLOCK_DEVICES, at=utc_now())
+    _collect(FigureKind.BLOCK_DEVICES)
 
 
 @shared_task
 def collect_containers_task() -> None:
-    collect(kind=FigureKind.CONTAINERS, at=utc_now())
+    _collect(FigureKind.CONTAINERS)
 
 
 @shared_task

@@ -40,6 +40,12 @@ class Watch:
         self._pending: dict[str, Mapping[Target, datetime]] = {}
         self._lock = threading.Lock()
 
+    def reset(self) -> None:
+        """Forget all evidence: its times no longer mean anything."""
+        with self._lock:
+            self._evidence.clear()
+            self._pending.clear()
+
     def observe(self, done: Round) -> None:
         """Take in what a round found out: what settled, and what is still under way."""
         with self._lock:

@@ -69,9 +69,6 @@ class Background:
         self._thread.start()
         if not self._ready.wait(READY_DEADLINE_S):
             raise RuntimeError("The Celery worker did not start; see the log above.")
-        for entry in settings.CELERY_BEAT_SCHEDULE.values():
-            # Beat's first turn comes one interval from now: a minute, for some.
-            app.send_task(entry["task"], **entry["options"])
         self._beat_thread.start()
 
     def stop(self, *, timeout_s: float) -> bool:

@@ -14,7 +14,7 @@ from tests.services import POSTGRES_URL
 
 TESTS = Path(__file__).resolve().parent.parent
 WHOLE = [
-    "collector/test_leases.py",
+    "collector/test_crew.py",
     "collector/test_tasks.py",
     "cluster/test_config_check.py",
     "nodes/test_topology.py",

@@ -30,16 +30,21 @@ class ChunkPage:
 
 
 def chunk_page(
-    feed: HistoryFeed, *, after: int, before: datetime | None, labels: Mapping[int, str]
+    feed: HistoryFeed,
+    *,
+    after: int,
+    up_to: int,
+    before: datetime | None,
+    labels: Mapping[int, str],
 ) -> ChunkPage:
-    """Samples of the chunks behind key `after`, by their own wall time.
+    """Samples of the chunks behind key `after` and up to `up_to`, by their own wall time.
 
     With `before`, only samples earlier than that (by the portal's clock), so that whole
     minutes are written once. What the last feed took of a chunk is left out.
     """
     page = ChunkPage(Gathered(), 0, 0, is_last=True)
     chunks = (
-        SampleChunk.objects.filter(node__cluster=feed.cluster_id, pk__gt=after)
+        SampleChunk.objects.filter(node__cluster=feed.cluster_id, pk__gt=after, pk__lte=up_to)
         .order_by("pk")
         .iterator(chunk_size=1000)
     )

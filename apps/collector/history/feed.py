@@ -8,16 +8,18 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import structlog
+from django.db import transaction
+from django.db.models import Max, Q
 
 from apps.cluster.models import Cluster
 from apps.collector.history.chunks import chunk_page
 from apps.collector.history.columns import Gathered
 from apps.collector.history.pending import pending_gather
-from apps.collector.models import HistoryFeed, PendingFigures
+from apps.collector.models import CollectorMember, HistoryFeed, PendingFigures
 from apps.history.errors import SamplesWrong
 from apps.history.services import samples_store, states_store
 from apps.history.types import SampleBatch, StateSample
-from apps.nodes.models import Node, StateChange
+from apps.nodes.models import Node, SampleChunk, StateChange
 from apps.nodes.rows import address_text
 from apps.nodes.subjects import NODE, node_subject
 
@@ -35,6 +37,7 @@ SLACK = timedelta(seconds=5)
 CLAIM = timedelta(seconds=20)
 """A feed that dies leaves its cluster to the next one after this time. One that takes longer
 may get company, which costs time and changes nothing else."""
+FURTHEST = timedelta(seconds=2 * LATEST_S + 5)
 BATCHES_AT_ONCE = 250
 """Series written in one transaction: others must not wait for long."""
 ROUNDS_AT_ONCE = 60
@@ -64,7 +67,9 @@ def history_feed(*, at: datetime) -> Fed | None:
     if cluster is None:
         return None
     feed, _ = HistoryFeed.objects.get_or_create(cluster=cluster, defaults={"next_at": at})
-    claimed = HistoryFeed.objects.filter(pk=feed.pk, next_at__lte=at).update(next_at=at + CLAIM)
+    # Later than any feed can ask for: the clock was put back, and it would wait for that long.
+    due = Q(next_at__lte=at) | Q(next_at__gt=at + FURTHEST)
+    claimed = HistoryFeed.objects.filter(due, pk=feed.pk).update(next_at=at + CLAIM)
     if not claimed:
         return None
     # Of this thread's own: on a busy machine the time of day tells of the others' work.
@@ -116,8 +121,9 @@ def _chunks_feed(
     samples = refused = 0
     after, held = feed.chunk_position, 0
     seen = feed.chunk_seen
+    up_to = _stored_whole(feed.cluster_id)
     while True:
-        page = chunk_page(feed, after=after, before=before, labels=labels)
+        page = chunk_page(feed, after=after, up_to=up_to, before=before, labels=labels)
         held = held or page.held_pk
         refused += _store(feed.cluster_id, page.gathered, at=at)
         samples += page.gathered.samples
@@ -130,6 +136,18 @@ def _chunks_feed(
             feed.save(update_fields=["chunk_position", "chunk_seen", "stored_before"])
         if page.is_last:
             return samples, refused
+
+
+def _stored_whole(cluster_key: int) -> int:
+    """The newest chunk's key, when no chunk before it can still turn up.
+
+    Keys are given when rows are written, and rows are seen when they are committed: with
+    several processes that poll, a lower key can come after a higher one was read. Who
+    stores a round holds its own row in this table.
+    """
+    with transaction.atomic():
+        list(CollectorMember.objects.select_for_update().order_by("pk").filter(cluster=cluster_key))
+        return SampleChunk.objects.aggregate(newest=Max("pk"))["newest"] or 0
 
 
 def _pending_feed(
