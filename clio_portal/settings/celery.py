@@ -58,7 +58,6 @@ def _tick(task: str, every_s: float) -> dict[str, Any]:
     """
     to_all = {
         "queue": TICKS_QUEUE,
-        "exchange": TICKS_QUEUE,
         "declare": [Exchange(TICKS_QUEUE, type="fanout")],
     }
     return {
