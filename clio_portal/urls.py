@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.conf import settings
 from django.contrib import admin
 from django.urls import include, path, re_path
 
@@ -21,7 +22,7 @@ urlpatterns = [
     path("", include("apps.cluster.urls")),
     path("", include("apps.control.urls")),
     path("", include("apps.accounts.audit_urls")),
-    path("accounts/", include("apps.accounts.urls")),
+    path("", include("apps.accounts.urls")),
     path("api/schema", ApiSchemaView.as_view(), name="api-schema"),
     path("api/docs", api_docs, name="api-docs"),
     # Not left to handler404: with DEBUG that would be a page, and the API answers JSON always.
@@ -30,6 +31,9 @@ urlpatterns = [
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),
 ]
+
+if settings.PORTAL_OIDC_ID:
+    urlpatterns.append(path("accounts/oidc/", include("apps.accounts.oidc_urls")))
 
 handler400 = error_views.bad_request
 handler403 = error_views.permission_denied

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import structlog
-from rest_framework.permissions import BasePermission
+from django.conf import settings
+from rest_framework.permissions import SAFE_METHODS, BasePermission
 from rest_framework.request import Request
 
 from apps.accounts.decorators import SIGNED_IN
@@ -29,13 +30,23 @@ class RequiresPermission(BasePermission):
 
     def has_permission(self, request: Request, view: APIView) -> bool:
         user = request.user
-        if user is None or not user.is_authenticated or not user.is_active:
+        if user is None or not may_ask(request):
             return False
         names = list(permissions_needed(view))
         if not names:
             log.error("view names no permission", view=type(view).__qualname__)
             return False
-        return any(name == SIGNED_IN or user.has_perm(permission_full_name(name)) for name in names)
+        if SIGNED_IN in names and user.is_authenticated:
+            return True
+        named = [permission_full_name(name) for name in names if name != SIGNED_IN]
+        return any(user.has_perm(name) for name in named)
+
+
+def may_ask(request: Request) -> bool:
+    """Somebody who is let in; nobody in particular may read, where that is switched on."""
+    if request.user.is_authenticated:
+        return bool(request.user.is_active)
+    return bool(settings.PORTAL_ANONYMOUS_READ) and request.method in SAFE_METHODS
 
 
 def permissions_needed(view: Any) -> Iterable[str]:

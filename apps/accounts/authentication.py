@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import ipaddress
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hmac import compare_digest
 
+import structlog
 from django.db.models import Q
 from knox.crypto import hash_token
 from knox.settings import CONSTANTS
 from rest_framework.authentication import BaseAuthentication, get_authorization_header
-from rest_framework.exceptions import AuthenticationFailed, PermissionDenied
+from rest_framework.exceptions import APIException, AuthenticationFailed, PermissionDenied
 from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
 
 from apps.accounts.models import ApiToken, User
+from apps.accounts.services.tokens import token_refused
 from apps.accounts.statements import tokens_by_key
 from apps.common.client_address import client_address
 from apps.common.time import utc_now
+
+log = structlog.get_logger(__name__)
 
 KEYWORD = "Token"
 LAST_USED_EVERY = timedelta(minutes=1)
@@ -41,42 +46,67 @@ class ApiTokenAuthentication(BaseAuthentication):
             )
         at = utc_now()
         address = client_address(request._request)
-        token = token_check(words[1].decode("ascii"), at=at)
-        _token_use_check(token, request, address)
+        token = token_find(words[1].decode("ascii"))
+        refusal = _refusal(token, request, address, at=at)
+        if refusal is not None or token is None:
+            raise _refused(token, refusal or NOT_VALID, address, at=at)
         token_touch(token, address=address, at=at)
         return token.user, token
 
 
-def token_check(secret: str, *, at: datetime) -> ApiToken:
-    """The token, with its user. Raises AuthenticationFailed (401)."""
+def token_find(secret: str) -> ApiToken | None:
+    """The token with its user, if there is one: whether it may be used is another question."""
     digest = hash_token(secret)
     rows = tokens_by_key(secret[: CONSTANTS.TOKEN_KEY_LENGTH])
-    token: ApiToken | None = next((row for row in rows if compare_digest(row.digest, digest)), None)
+    return next((row for row in rows if compare_digest(row.digest, digest)), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a token does not open this."""
+
+    sentence: str
+    code: str
+    status: int = 401
+
+
+NOT_VALID = Refusal("The token is not valid.", "bad_token")
+
+
+def _refusal(
+    token: ApiToken | None, request: Request, address: str, *, at: datetime
+) -> Refusal | None:
+    """``None``: it may be used. 401: the token is no good; 403: it is, but not for this."""
     if token is None:
-        raise AuthenticationFailed("The token is not valid.", code="bad_token")
+        return NOT_VALID
+    if token.revoked_at is not None:
+        return Refusal("The token was revoked.", "token_revoked")
     if token.expiry is not None and token.expiry <= at:
-        raise AuthenticationFailed("The token has expired.", code="token_expired")
+        return Refusal("The token has expired.", "token_expired")
     if not token.user.is_active:
-        raise AuthenticationFailed("The token's owner is not active.", code="user_inactive")
-    return token
-
-
-def _token_use_check(token: ApiToken, request: Request, address: str) -> None:
-    """Raises PermissionDenied (403): the token is good, but not for this."""
+        return Refusal("The token's owner is not active.", "user_inactive")
     if token.allowed_network and not _is_in(address, token.allowed_network):
-        raise PermissionDenied(
-            "The token may not be used from this address.", code="network_not_allowed"
-        )
+        sentence = "The token may not be used from this address."
+        return Refusal(sentence, "network_not_allowed", 403)
     if request.method in SAFE_METHODS:
-        return
+        return None
     if token.scope == ApiToken.Scope.READ:
-        raise PermissionDenied("The token is for reading only.", code="token_read_only")
+        return Refusal("The token is for reading only.", "token_read_only", 403)
     origin = request.META.get("HTTP_ORIGIN")
     if origin and origin != f"{request.scheme}://{request.get_host()}":
-        raise PermissionDenied(
-            "Requests that change something are not accepted from other web pages.",
-            code="foreign_origin",
-        )
+        sentence = "Requests that change something are not accepted from other web pages."
+        return Refusal(sentence, "foreign_origin", 403)
+    return None
+
+
+def _refused(
+    token: ApiToken | None, refusal: Refusal, address: str, *, at: datetime
+) -> APIException:
+    log.info("token refused", code=refusal.code, token=str(token.public_id) if token else None)
+    token_refused(token, sentence=refusal.sentence, address=address, at=at)
+    if refusal.status == 401:
+        return AuthenticationFailed(refusal.sentence, code=refusal.code)
+    return PermissionDenied(refusal.sentence, code=refusal.code)
 
 
 def _is_in(address: str, network: str) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from django.conf import settings
 from django.http import HttpRequest
 from django.urls import NoReverseMatch, reverse
 
@@ -17,6 +18,7 @@ MENU = (
     ("config", "Config", "view_config"),
     ("jobs", "Jobs", "view_jobs"),
     ("audit", "Audit", "view_audit"),
+    ("people", "People", "manage_people"),
 )
 
 
@@ -31,7 +33,7 @@ class MenuEntry:
 def menu(request: HttpRequest) -> dict[str, Any]:
     """``can``: codename → bool, for templates; ``menu``: the entries this person may open."""
     user = getattr(request, "user", None)
-    if user is None or not user.is_authenticated:
+    if user is None or not (user.is_authenticated or settings.PORTAL_ANONYMOUS_READ):
         return {"can": {}, "menu": []}
     can = {name: user.has_perm(permission_full_name(name)) for name in sorted(PERMISSIONS)}
     match = request.resolver_match

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import wraps
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
 
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import resolve_url
-from django.utils.http import url_has_allowed_host_and_scheme, urlencode
+from django.utils.http import urlencode
 
 from apps.accounts.roles import permission_full_name
+from apps.accounts.sessions import READS, page_of
 
 View = Callable[..., HttpResponseBase]
 AnyView = TypeVar("AnyView", bound=Callable[..., Any])
@@ -32,7 +32,8 @@ def portal_permission(codename: str) -> Callable[[View], View]:
     """The view needs this permission (see roles.py), or just ``SIGNED_IN``.
 
     Signed out: to the sign-in page and back; a page's fragment gets 401 and tells htmx to
-    take the whole page there. Without the permission: 403.
+    take the whole page there. Without the permission: 403. Where anonymous reading is
+    switched on, the permissions that it gives open pages (not more) without signing in.
     """
     needed = None if codename == SIGNED_IN else permission_full_name(codename)
 
@@ -40,6 +41,9 @@ def portal_permission(codename: str) -> Callable[[View], View]:
         @wraps(view)
         def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
             if not request.user.is_authenticated:
+                reads = request.method in READS and needed is not None
+                if reads and request.user.has_perm(str(needed)):
+                    return view(request, *args, **kwargs)
                 return _sign_in(request)
             if needed is not None and not request.user.has_perm(needed):
                 raise PermissionDenied
@@ -54,10 +58,7 @@ def portal_permission(codename: str) -> Callable[[View], View]:
 def _sign_in(request: HttpRequest) -> HttpResponseBase:
     if request.headers.get("HX-Request") != "true":
         return redirect_to_login(request.get_full_path())
-    page = request.headers.get("HX-Current-URL", "")
-    known = url_has_allowed_host_and_scheme(page, allowed_hosts={request.get_host()})
-    parts = urlsplit(page if known else "/")
-    back = parts.path + (f"?{parts.query}" if parts.query else "")
     response = HttpResponse(status=401)
-    response.headers["HX-Redirect"] = f"{resolve_url('login')}?{urlencode({'next': back})}"
+    where = f"{resolve_url('login')}?{urlencode({'next': page_of(request)})}"
+    response.headers["HX-Redirect"] = where
     return response

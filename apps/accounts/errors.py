@@ -1,4 +1,4 @@
-"""What can be wrong with an account."""
+"""What can be wrong with an account, a token or a sign-in."""
 
 from __future__ import annotations
 
@@ -18,5 +18,59 @@ class PasswordTooWeak(PortalError):
 
 
 class AccountInvalid(PortalError):
-    def __init__(self, message: str) -> None:
-        super().__init__(message, code="account_invalid", status=400)
+    def __init__(self, message: str, remedy: str | None = None) -> None:
+        super().__init__(message, code="account_invalid", status=400, remedy=remedy)
+
+
+class AccountUnknown(PortalError):
+    def __init__(self) -> None:
+        super().__init__(
+            "There is no such account.",
+            code="account_unknown",
+            status=404,
+            remedy="It is on the page of people, if it still exists.",
+        )
+
+
+class LastAdministrator(PortalError):
+    """Nobody would be left who could undo it."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This is the only administrator who can sign in.",
+            code="last_administrator",
+            status=409,
+            remedy="Give somebody else that role first.",
+        )
+
+
+class NotYourself(PortalError):
+    def __init__(self) -> None:
+        super().__init__(
+            "You can't take your own role or access away.",
+            code="not_yourself",
+            status=409,
+            remedy="Ask another administrator.",
+        )
+
+
+class TokenUnknown(PortalError):
+    def __init__(self) -> None:
+        super().__init__("There is no such token.", code="token_unknown", status=404)
+
+
+class TokenInvalid(PortalError):
+    def __init__(self, message: str, *, field: str) -> None:
+        super().__init__(message, code="token_invalid", status=400, extra={"field": field})
+
+
+class FreshSignInNeeded(PortalError):
+    """For the API; a page goes to the confirmation and comes back."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This asks for your password again.",
+            code="fresh_sign_in_needed",
+            status=403,
+            remedy="Open /accounts/confirm in this browser, or use a token with scope operate.",
+        )

@@ -16,10 +16,14 @@ from clio_portal.settings.mode import *
 from clio_portal.settings.portal import *
 from clio_portal.settings.security import *
 from clio_portal.settings.ssh import *
+from clio_portal.settings.sso import *
+from clio_portal.settings.sso import PORTAL_SSO_LIBRARIES
 from clio_portal.settings.storage import *
 
 # Lets classes such as ModelAdmin[Node] carry their type parameter at run time, too.
 django_stubs_ext.monkeypatch()
+
+globals().update(PORTAL_SSO_LIBRARIES)
 
 PORTAL_UNKNOWN_VARIABLES = read.unknown()
 """Variables with the portal's prefix that no setting reads; a system check warns of them."""

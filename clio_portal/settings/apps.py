@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from clio_portal.settings.env import read
 from clio_portal.settings.mode import BASE_DIR, PORTAL_MODE
+from clio_portal.settings.sso import PORTAL_SSO_APPS, PORTAL_SSO_MIDDLEWARE
 
 __all__ = [
     "ASGI_APPLICATION",
@@ -41,6 +42,7 @@ INSTALLED_APPS = [
     "axes",
     "csp",
     "django_htmx",
+    *PORTAL_SSO_APPS,
     "clio_portal.apps.ProjectConfig",
     "apps.common",
     "apps.audit",
@@ -62,8 +64,10 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
+    "apps.accounts.middleware.PersonMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    *PORTAL_SSO_MIDDLEWARE,
     "axes.middleware.AxesMiddleware",
 ]
 ROOT_URLCONF = "clio_portal.urls"

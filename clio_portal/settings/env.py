@@ -39,6 +39,17 @@ class Reader:
         value = self._values.get(PREFIX + name, "").strip()
         return value or default
 
+    def secret(self, name: str) -> str:
+        """``NAME``, or the first line of the file that ``NAME_FILE`` says."""
+        path = self.text(f"{name}_FILE")
+        if not path:
+            return self.text(name)
+        try:
+            lines = Path(path).expanduser().read_text().splitlines()
+        except (OSError, UnicodeError) as error:
+            raise wrong(f"{name}_FILE", path, f"can't be read: {error}") from error
+        return lines[0].strip() if lines else ""
+
     def is_set(self, name: str) -> bool:
         return self.text(name) != ""
 

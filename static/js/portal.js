@@ -42,7 +42,6 @@
   }
 
   const longTime = makeFormat({ dateStyle: "medium", timeStyle: "long" });
-  const shortTime = makeFormat({ dateStyle: "medium", timeStyle: "medium" });
 
   function setText(element, text) {
     if (element.textContent !== text) element.textContent = text;
@@ -72,7 +71,7 @@
       const instant = new Date(element.dateTime);
       if (Number.isNaN(instant.getTime())) continue;
       element.title = longTime.format(instant);
-      if ("local" in element.dataset) setText(element, shortTime.format(instant));
+      if ("local" in element.dataset) setText(element, longTime.format(instant));
     }
   }
 
@@ -259,6 +258,7 @@
       labelTheme(button);
       try {
         localStorage.setItem("portal-theme", next);
+        localStorage.setItem("portal-theme-over", root.dataset.accountTheme || "system");
       } catch {
         // Storage is forbidden: the choice lasts as long as this page.
       }

@@ -9,7 +9,7 @@ from django.contrib.auth.models import Group
 
 from apps.accounts.models import User
 from apps.accounts.roles import PERMISSIONS, ROLE_PERMISSIONS, Role, permission_full_name
-from apps.accounts.services import account_save, account_set_role
+from apps.accounts.services import COMMAND_LINE, account_role_set, account_save
 from tests.factories import AT
 
 pytestmark = pytest.mark.django_db
@@ -48,11 +48,11 @@ def test_a_person_has_the_permissions_of_the_role(
 
 
 def test_a_new_role_replaces_the_old_one(person: Callable[[Role | None], User]) -> None:
-    user = person(Role.ADMINISTRATOR)
-    account_set_role(user, role=Role.VIEWER)
+    user = person(Role.OPERATOR)
+    account_role_set(user, role=Role.VIEWER, actor=COMMAND_LINE, at=AT)
     fresh = User.objects.get(pk=user.pk)
     assert fresh.has_perm("accounts.view_live")
-    assert not fresh.has_perm("accounts.manage_people")
+    assert not fresh.has_perm("accounts.operate_nodes")
 
 
 def test_a_permission_of_one_s_own_counts_too(person: Callable[[Role | None], User]) -> None:

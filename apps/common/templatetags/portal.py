@@ -13,6 +13,7 @@ from typing import Any
 
 from django import template
 from django.template.context import Context
+from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
@@ -231,12 +232,26 @@ def bar(value_pct: Any, kind: str = "cpu") -> SafeString:
     )
 
 
+@register.filter(name="moment")
+def moment_text(moment: datetime | None) -> str:
+    """In the reader's zone, which is named: 26 Nov 2026, 12:30:01 CET. portal.js says the same."""
+    if moment is None:
+        return UNKNOWN
+    local = timezone.localtime(moment)
+    name = local.tzname() or ""
+    if not name.isalpha():  # zones without an abbreviation are called by their offset
+        offset = int((local.utcoffset() or timedelta()).total_seconds()) // 60
+        hours, minutes = divmod(abs(offset), 60)
+        sign = "-" if offset < 0 else "+"
+        name = f"GMT{sign}{hours}" + (f":{minutes:02d}" if minutes else "")
+    return f"{local.day} {local:%b %Y, %H:%M:%S} {name}"
+
+
 def _time_tag(moment: datetime, text: str, attributes: SafeString) -> SafeString:
-    moment = moment.astimezone(UTC)
     return format_html(
         '<time datetime="{}" title="{}"{}>{}</time>',
-        moment.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-        f"{moment:%Y-%m-%d %H:%M:%S} UTC",
+        moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        moment_text(moment),
         attributes,
         text,
     )
@@ -268,10 +283,10 @@ def since(context: Context, moment: datetime | None) -> SafeString:
 
 @register.simple_tag
 def when(moment: datetime | None) -> SafeString:
-    """A moment: UTC without JavaScript, else in the reader's time zone."""
+    """A moment, in the zone of the reader's profile; without one, in the browser's.
+
+    (Without JavaScript, too: in the portal's.)
+    """
     if moment is None:
         return format_html('<span class="none">{}</span>', UNKNOWN)
-    moment = moment.astimezone(UTC)
-    return _time_tag(
-        moment, f"{moment:%Y-%m-%d %H:%M:%S} UTC", SafeString(' class="num" data-local')
-    )
+    return _time_tag(moment, moment_text(moment), SafeString(' class="num" data-local'))
