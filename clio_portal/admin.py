@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import wraps
 from typing import Any, TypeVar, cast
 
 from django.contrib.admin import AdminSite
 from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
-from django.urls import URLPattern, URLResolver, path
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, URLResolver, path, reverse
+from django.utils import timezone
 
 from apps.accounts.decorators import portal_permission, portal_public
 from apps.accounts.roles import permission_full_name
+from apps.accounts.sessions import READS, fresh_sign_in
+from apps.history.selectors import retention_plan
 
 AnyView = TypeVar("AnyView", bound=Callable[..., Any])
 ENTRY = "manage_settings"
 """Opens the site. What each of its pages shows or changes asks for more, in its ModelAdmin."""
+FORMS = ("/add/", "/change/", "/delete/")
 
 
 class PortalAdminSite(AdminSite):
@@ -29,12 +36,69 @@ class PortalAdminSite(AdminSite):
         return request.user.has_perm(permission_full_name(ENTRY))
 
     def admin_view(self, view: AnyView, cacheable: bool = False) -> AnyView:
-        return cast(AnyView, portal_permission(ENTRY)(super().admin_view(view, cacheable)))
+        guarded = fresh_for_forms(super().admin_view(view, cacheable))
+        return cast(AnyView, portal_permission(ENTRY)(guarded))
 
     def get_urls(self) -> list[URLPattern | URLResolver]:
         """One way of signing in: with lock-out, and the portal's page."""
         urls = [url for url in super().get_urls() if getattr(url, "name", None) != "login"]
-        return [path("login/", portal_public(_to_sign_in), name="login"), *urls]
+        return [
+            path("login/", portal_public(_to_sign_in), name="login"),
+            path("retention/", self.admin_view(self.retention_view), name="retention"),
+            *urls,
+        ]
+
+    def get_app_list(self, request: Any, app_label: str | None = None) -> list[Any]:
+        """The models' apps, and the retention, which is no model."""
+        apps = list(super().get_app_list(request, app_label))
+        if app_label is None and self.has_permission(request):
+            url = reverse("admin:retention")
+            entry = {
+                "name": "Retention",
+                "object_name": "Retention",
+                "admin_url": url,
+                "view_only": True,
+                "add_url": None,
+                "perms": {},
+            }
+            apps.append(
+                {
+                    "name": "History",
+                    "app_label": "history",
+                    "app_url": url,
+                    "has_module_perms": True,
+                    "models": [entry],
+                }
+            )
+        return apps
+
+    def retention_view(self, request: HttpRequest) -> HttpResponse:
+        """What is kept for how long. The limits are settings of the environment."""
+        at = timezone.now()
+        plan = retention_plan(at=at)
+        given = request.GET.get("resolution", "")
+        rows = [one for one in plan.resolutions if given in ("", one.resolution)]
+        context = self.each_context(request) | {
+            "title": "Retention",
+            "at": at,
+            "plan": plan,
+            "rows": rows,
+            "given": given,
+            "names": [one.resolution for one in plan.resolutions],
+        }
+        return TemplateResponse(request, "admin/retention.html", context)
+
+
+def fresh_for_forms(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase]:
+    """Lists are read; what changes something asks for the password, if it was long ago."""
+    fresh = fresh_sign_in(view)
+
+    @wraps(view)
+    def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        writes = request.method not in READS or request.path.endswith(FORMS)
+        return (fresh if writes else view)(request, *args, **kwargs)
+
+    return guarded
 
 
 def _to_sign_in(request: HttpRequest) -> HttpResponse:

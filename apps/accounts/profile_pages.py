@@ -60,6 +60,7 @@ def profile_page(request: HttpRequest) -> HttpResponse:
     role = role_of(user)
     context = {
         "at": timezone.now(),
+        "section": "profile",
         "person": user,
         "role": role,
         "may": [row for row in MATRIX if user.has_perm(f"accounts.{row.codename}")],
@@ -95,7 +96,7 @@ def password_page(request: HttpRequest) -> HttpResponse:
             session_begin(request, at=at)
             messages.success(request, "Your password is changed; other sessions have ended.")
             return redirect("profile")
-    context = {"person": user, "form": form, "rules": PASSWORD_RULES}
+    context = {"section": "profile", "person": user, "form": form, "rules": PASSWORD_RULES}
     return render(request, "accounts/password.html", context, status=400 if form.errors else 200)
 
 

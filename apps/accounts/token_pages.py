@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
@@ -25,6 +28,7 @@ from apps.accounts.sessions import fresh_sign_in, next_of
 from apps.audit.services import Actor
 
 PER_PAGE = 50
+MOST_SHOWN = 200
 USUAL_DAYS = 90
 
 
@@ -66,11 +70,13 @@ def _tokens_page(request: HttpRequest, owner: User) -> HttpResponse:
         )
     context = {
         "at": at,
-        "section": "people" if owner != request.user else "",
+        "section": "profile" if owner == request.user else "people",
         "owner": owner,
         "own": owner == request.user,
         "may_operate": owner.has_perm(permission_full_name("operate_nodes")),
-        "tokens": _rows(tokens_of(owner)[:200], at=at),
+        "tokens": sorted(
+            _rows(tokens_of(owner)[:MOST_SHOWN], at=at), key=lambda row: row["status"] != "live"
+        ),
         "form": form,
         "given": request.POST if form.errors else None,
         "scopes": ApiToken.Scope.choices,
@@ -84,8 +90,8 @@ def _tokens_page(request: HttpRequest, owner: User) -> HttpResponse:
     return render(request, "accounts/tokens.html", context, status=status)
 
 
-def _rows(tokens: object, *, at: object) -> list[dict[str, object]]:
-    return [{"token": one, "status": one.status(at=at)} for one in tokens]  # type: ignore[attr-defined]
+def _rows(tokens: Iterable[ApiToken], *, at: datetime) -> list[dict[str, Any]]:
+    return [{"token": one, "status": one.status(at=at)} for one in tokens]
 
 
 @portal_permission(SIGNED_IN)

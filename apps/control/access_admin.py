@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
@@ -39,11 +40,11 @@ class AccessAdmin(_ModelAdmin):
             old = type(obj)._default_manager.filter(pk=obj.pk).first() if change else None
             obj.changed_at = utc_now()
             super().save_model(request, obj, form, change)
-            self._record(request, "access.set", obj, before=old, after=obj)
+            access_record(request, "access.set", obj, before=old, after=obj, at=obj.changed_at)
 
     def delete_model(self, request: HttpRequest, obj: AccessFields) -> None:
         with transaction.atomic():
-            self._record(request, "access.remove", obj, before=obj, after=None)
+            access_record(request, "access.remove", obj, before=obj, after=None, at=utc_now())
             super().delete_model(request, obj)
 
     def delete_queryset(
@@ -71,23 +72,24 @@ class AccessAdmin(_ModelAdmin):
     def _may(self, request: HttpRequest) -> bool:
         return bool(request.user.has_perm("accounts.manage_settings"))
 
-    def _record(
-        self,
-        request: HttpRequest,
-        action: str,
-        row: AccessFields,
-        *,
-        before: AccessFields | None,
-        after: AccessFields | None,
-    ) -> None:
-        audit_record(
-            action=action,
-            actor=Actor.of(request.user),
-            at=utc_now(),
-            target=AuditTarget("access", str(row.pk), str(row)),
-            before=None if before is None else values_of(before),
-            after=None if after is None else values_of(after),
-        )
+
+def access_record(
+    request: HttpRequest,
+    action: str,
+    row: AccessFields,
+    *,
+    before: AccessFields | None,
+    after: AccessFields | None,
+    at: datetime,
+) -> None:
+    audit_record(
+        action=action,
+        actor=Actor.of(request.user),
+        at=at,
+        target=AuditTarget("access", str(row.pk), str(row)),
+        before=None if before is None else values_of(before),
+        after=None if after is None else values_of(after),
+    )
 
 
 def values_of(row: AccessFields) -> dict[str, Any]:

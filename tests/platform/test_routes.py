@@ -143,4 +143,4 @@ def test_the_administrator_s_admin_site_shows_the_trail_and_its_sign_in_is_the_p
     client.force_login(person(Role.ADMINISTRATOR), backend="apps.accounts.backends.PortalBackend")
     assert "/admin/audit/auditevent/" in client.get("/admin/").content.decode()
     assert client.get("/admin/audit/auditevent/").status_code == HTTPStatus.OK
-    assert client.get("/admin/auth/group/").status_code == HTTPStatus.FORBIDDEN
+    assert client.get("/admin/auth/permission/").status_code == HTTPStatus.NOT_FOUND
