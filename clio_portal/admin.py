@@ -14,14 +14,16 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, URLResolver, path, reverse
 from django.utils import timezone
 
-from apps.accounts.decorators import portal_permission, portal_public
+from apps.accounts.decorators import SIGNED_IN, portal_permission, portal_public
 from apps.accounts.roles import permission_full_name
 from apps.accounts.sessions import READS, fresh_sign_in
+from apps.accounts.views import SignOutView
 from apps.history.selectors import retention_plan
 
 AnyView = TypeVar("AnyView", bound=Callable[..., Any])
 ENTRY = "manage_settings"
 """Opens the site. What each of its pages shows or changes asks for more, in its ModelAdmin."""
+OWN = ("login", "logout", "password_change", "password_change_done")
 FORMS = ("/add/", "/change/", "/delete/")
 
 
@@ -40,10 +42,12 @@ class PortalAdminSite(AdminSite):
         return cast(AnyView, portal_permission(ENTRY)(guarded))
 
     def get_urls(self) -> list[URLPattern | URLResolver]:
-        """One way of signing in: with lock-out, and the portal's page."""
-        urls = [url for url in super().get_urls() if getattr(url, "name", None) != "login"]
+        """One way of signing in, out, and of changing a password: the portal's own."""
+        urls = [url for url in super().get_urls() if getattr(url, "name", None) not in OWN]
         return [
             path("login/", portal_public(_to_sign_in), name="login"),
+            path("logout/", portal_public(SignOutView.as_view()), name="logout"),
+            path("password_change/", _to_password, name="password_change"),
             path("retention/", self.admin_view(self.retention_view), name="retention"),
             *urls,
         ]
@@ -95,10 +99,15 @@ def fresh_for_forms(view: Callable[..., HttpResponseBase]) -> Callable[..., Http
 
     @wraps(view)
     def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        writes = request.method not in READS or request.path.endswith(FORMS)
+        writes = request.method not in READS or request.path_info.endswith(FORMS)
         return (fresh if writes else view)(request, *args, **kwargs)
 
     return guarded
+
+
+@portal_permission(SIGNED_IN)
+def _to_password(request: HttpRequest) -> HttpResponse:
+    return redirect("password")
 
 
 def _to_sign_in(request: HttpRequest) -> HttpResponse:

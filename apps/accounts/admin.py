@@ -115,7 +115,6 @@ class PersonAdmin(ManagesPeople, _UserAdmin):
         (None, {"fields": ("username", "in_the_portal", "source", "is_service")}),
         ("Who it is", {"fields": ("first_name", "last_name", "email")}),
         ("Access", {"fields": ("is_active", "groups")}),
-        ("How pages look", {"fields": ("time_zone", "theme")}),
         ("Times", {"fields": ("date_joined", "last_login")}),
     )
 
@@ -264,14 +263,13 @@ class TokenAdmin(ManagesPeople, _TokenAdmin):
     list_display = (
         "name",
         "user",
+        "in_the_portal",
         "scope",
         "allowed_network",
-        "created",
         "expiry",
         "revoked_at",
         "last_used_at",
         "last_used_from",
-        "in_the_portal",
     )
     list_filter = (
         "scope",

@@ -72,5 +72,5 @@ class FreshSignInNeeded(PortalError):
             "This asks for your password again.",
             code="fresh_sign_in_needed",
             status=403,
-            remedy="Open /accounts/confirm in this browser, or use a token with scope operate.",
+            remedy="Give it at /accounts/confirm in this browser, or use a token of scope operate.",
         )

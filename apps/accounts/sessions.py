@@ -41,7 +41,7 @@ def session_is_idle(request: HttpRequest, *, at: datetime) -> bool:
 
 def session_touch(request: HttpRequest, *, at: datetime) -> None:
     """Note that somebody is there. A page that refreshes itself is nobody."""
-    if request.method in READS and request.path.startswith(POLLED):
+    if request.method in READS and request.path_info.startswith(POLLED):
         return
     seen = _moment(request, SEEN)
     if seen is not None and at - seen >= SEEN_EVERY:
@@ -103,17 +103,17 @@ def page_of(request: HttpRequest) -> str:
     """Path of the page that a fragment belongs to; the start page if it is not ours."""
     page = request.headers.get("HX-Current-URL", "")
     known = url_has_allowed_host_and_scheme(page, allowed_hosts={request.get_host()})
-    parts = urlsplit(page if known else "/")
+    parts = urlsplit(page if known else resolve_url("topology"))
     return parts.path + (f"?{parts.query}" if parts.query else "")
 
 
-def next_of(request: HttpRequest, default: str = "/") -> str:
-    """Where the request says to go on; never to another site."""
+def next_of(request: HttpRequest, default: str = "topology") -> str:
+    """Where the request says to go on, else the page of that name; never to another site."""
     wanted = request.POST.get("next") or request.GET.get("next") or ""
     fine = url_has_allowed_host_and_scheme(
         wanted, allowed_hosts={request.get_host()}, require_https=request.is_secure()
     )
-    return wanted if fine else default
+    return wanted if fine else resolve_url(default)
 
 
 def _moment(request: HttpRequest, key: str) -> datetime | None:

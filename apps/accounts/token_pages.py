@@ -12,6 +12,7 @@ from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
@@ -84,7 +85,7 @@ def _tokens_page(request: HttpRequest, owner: User) -> HttpResponse:
         "usual_days": USUAL_DAYS,
         "made": made,
         "secret": secret,
-        "origin": f"{request.scheme}://{request.get_host()}",
+        "example": request.build_absolute_uri(reverse("api-topology")),
     }
     status = 400 if form.errors else 200
     return render(request, "accounts/tokens.html", context, status=status)
@@ -106,7 +107,7 @@ def token_revoke_action(request: HttpRequest, public_id: UUID) -> HttpResponse:
         raise PermissionDenied
     if token_revoke(token, actor=Actor.of(request.user), at=timezone.now()):
         messages.success(request, f"The token {token.name} is revoked: it opens nothing any more.")
-    return redirect(next_of(request, default="/accounts/me/tokens"))
+    return redirect(next_of(request, default="tokens"))
 
 
 @portal_permission("manage_people")

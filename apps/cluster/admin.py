@@ -115,5 +115,9 @@ def _marked(lines: list[str]) -> SafeString:
     return format_html_join(
         "",
         '<span class="portal-diff__{}">{}\n</span>',
-        ((KINDS.get(line[:1], "same"), line) for line in lines[:MAX_LINES]),
+        ((_kind(line), line) for line in lines[:MAX_LINES]),
     )
+
+
+def _kind(line: str) -> str:
+    return "place" if line.startswith(("---", "+++")) else KINDS.get(line[:1], "same")

@@ -8,6 +8,8 @@ from clio_portal.settings.sso import PORTAL_SSO_APPS, PORTAL_SSO_MIDDLEWARE
 
 __all__ = [
     "ASGI_APPLICATION",
+    "DATETIME_FORMAT",
+    "DATE_FORMAT",
     "DEFAULT_AUTO_FIELD",
     "INSTALLED_APPS",
     "LANGUAGE_CODE",
@@ -93,6 +95,8 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 LANGUAGE_CODE = "en"
 USE_I18N = False
+DATETIME_FORMAT = "j M Y, H:i:s T"  # as the portal's own pages, with the name of the zone
+DATE_FORMAT = "j M Y"
 USE_TZ = True
 TIME_ZONE = read.time_zone("TIME_ZONE", "UTC")
 

@@ -19,7 +19,16 @@ from apps.accounts.models import User
 from apps.accounts.roles import PERMISSIONS, ROLE_PERMISSIONS, Role
 from clio_portal.admin import ENTRY, PortalAdminSite
 
-PUBLIC = {"login", "admin:login", "logout", "set-password", "healthz", "readyz", "api-not-found"}
+PUBLIC = {
+    "login",
+    "admin:login",
+    "admin:logout",
+    "logout",
+    "set-password",
+    "healthz",
+    "readyz",
+    "api-not-found",
+}
 NO_TOKEN = "00000000-0000-0000-0000-000000000000"
 SAMPLE = {
     "int": "0",
