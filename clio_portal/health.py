@@ -11,6 +11,7 @@ from django.conf import settings
 from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, JsonResponse
+from django.http.response import HttpResponseBase
 from django.views.decorators.http import require_safe
 from kombu import Connection
 from kombu.exceptions import OperationalError
@@ -24,6 +25,20 @@ log = structlog.get_logger(__name__)
 
 BROKER_TIMEOUT_S = 2
 CONTROL_QUEUE = "control"
+
+
+class HealthMiddleware:
+    """Answers both addresses before the host name is checked, and without a redirect to https.
+
+    Load balancers and health checks ask by address, from inside.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        view = {"/healthz": healthz, "/readyz": readyz}.get(request.path_info)
+        return view(request) if view is not None else self.get_response(request)
 
 
 @portal_public

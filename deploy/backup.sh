@@ -33,7 +33,7 @@ save() {
     mkdir -p "$to"
     [ -z "$(ls -A "$to")" ] || { echo "$to is not empty." >&2; exit 1; }
     case $url in
-        sqlite:*) sqlite_copy "${url#sqlite://}" "$to/portal.sqlite3" ;;
+        sqlite:*) sqlite_copy "${url#sqlite:///}" "$to/portal.sqlite3" ;;
         *) pg_dump --format=custom --no-owner --dbname="$url" --file="$to/database.dump" ;;
     esac
     tar -C "$data" --exclude='portal.sqlite3*' --exclude=portal.lock --exclude=runtimes \
@@ -46,7 +46,7 @@ restore() {
     (cd "$to" && sha256sum --check --quiet SHA256SUMS)
     case $url in
         sqlite:*)
-            file=${url#sqlite://}
+            file=${url#sqlite:///}
             [ -e "$to/portal.sqlite3" ] || { echo "$to was saved from PostgreSQL." >&2; exit 1; }
             rm -f "$file" "$file-wal" "$file-shm"
             sqlite_copy "$to/portal.sqlite3" "$file"

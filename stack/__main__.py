@@ -62,6 +62,7 @@ def _test(podman: Podman | None) -> None:
     if podman is not None:
         with ComposeStack(podman, say=_say) as stack:
             scenario_run(stack, say=_say)
+            _say(f"memory: {stack.memory()}")
         _say("PASSED in containers: docker-compose.yml by podman-compose, now taken down.")
         return
     with ProcessStack(say=_say) as processes:

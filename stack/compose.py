@@ -125,6 +125,17 @@ class ComposeStack:
             found[service] = done.stdout + done.stderr
         return found
 
+    def memory(self) -> str:
+        """What each container holds now, as the engine counts it."""
+        names = {name: service for service, name in self.containers().items()}
+        done = self._podman("stats", "--no-stream", "--format", "{{.Name}} {{.MemUsage}}")
+        found = dict(line.split(" ", 1) for line in done.stdout.splitlines() if " " in line)
+        return ", ".join(
+            f"{names[name]} {usage.split('/')[0].strip()}"
+            for name, usage in sorted(found.items())
+            if name in names
+        )
+
     def _healthy_wait(self) -> None:
         """Run the health checks as the engine would, until all of them are content."""
         until = time.monotonic() + HEALTHY_S

@@ -25,7 +25,6 @@ CONNECT_S = 3.0
 ANSWER_S = 20.0
 """Longer than the slowest detection of a generation."""
 SSH_S = 20.0
-NO_NAME = "0.0.0.0"  # noqa: S104 - what a runtime without a host list calls itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +101,8 @@ def _connect(host: str, port: int) -> str:
 def _answers(client: RuntimeClient, subject: Subject) -> Iterator[Finding]:
     target, name = subject.target, str(subject.target)
     try:
-        info = host_info_read(client, target, deadline_s=ANSWER_S)
+        # Also fails when the node is another one than the host list says.
+        host_info_read(client, target, deadline_s=ANSWER_S)
     except RuntimeFailure as failure:
         remedy = failure.remedy
         if isinstance(failure, RuntimeTimedOut):
@@ -114,14 +114,6 @@ def _answers(client: RuntimeClient, subject: Subject) -> Iterator[Finding]:
     back = connection.dialback_address
     how = f"it dials back to {back}" if back else "it answers on the same connection"
     yield ok("answers", f"It answers. Wire generation {generation}; {how}.", node=name)
-    if info.node_id != target.node_id and info.hostname != NO_NAME:
-        yield problem(
-            "answers",
-            f"It says that it is node {info.node_id}; the portal's host list has it as node "
-            f"{target.node_id}.",
-            "Give the runtimes and the portal the same host list, in the same order.",
-            node=name,
-        )
     yield _clock(client, subject)
 
 

@@ -118,7 +118,7 @@ def test_a_wrong_host_list_is_noticed(simulated: SimulatedCluster, tmp_path: Pat
     assert code == 1
     wrong = [one for one in findings if one["check"] == "answers" and one["level"] == "problem"]
     assert len(wrong) == 2
-    assert "the same host list" in wrong[0]["remedy"]
+    assert "host file" in wrong[0]["remedy"]
 
 
 def test_a_named_configuration_that_is_not_there(

@@ -38,6 +38,17 @@ def test_healthz_needs_nothing(client: Client, monkeypatch: pytest.MonkeyPatch) 
     assert client.get("/healthz").json() == {"status": "ok"}
 
 
+def test_it_answers_whoever_asks_by_address(client: Client, settings: Any) -> None:
+    settings.ALLOWED_HOSTS = ["portal.example.org"]
+    settings.SECURE_SSL_REDIRECT = True
+    for path in ("/healthz", "/readyz"):
+        answer = client.get(path, headers={"Host": "10.1.2.3:8000"})
+        assert answer.status_code in (200, 503)
+        assert answer["X-Request-ID"]
+        assert client.post(path).status_code == 405
+    assert client.get("/jobs", headers={"Host": "10.1.2.3:8000"}).status_code == 400
+
+
 def test_ready_when_the_collector_polls() -> None:
     polled(seconds=1)
     signs_give([BEAT, worker_role("control")], at=AT - timedelta(seconds=4))
