@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from functools import lru_cache
 
 from django.conf import settings
 from django.http import HttpRequest
@@ -23,6 +24,12 @@ def client_address(request: HttpRequest) -> str:
         ]
         if len(forwarded) >= proxies:
             peer = forwarded[-proxies]
+    return _canonical(peer)
+
+
+@lru_cache(maxsize=4096)
+def _canonical(peer: str) -> str:
+    """Asked several times a request, and most requests come from few addresses."""
     try:
         return str(ipaddress.ip_address(peer))
     except ValueError:
