@@ -14,3 +14,6 @@ if _given is None:
     del os.environ["CLIO_PORTAL_MODE"]
 else:
     os.environ["CLIO_PORTAL_MODE"] = _given
+
+# What one test stored, the next would read from the process's memory.
+PORTAL_LIVE_CACHE_S = 0.0

@@ -9,6 +9,7 @@ from django.contrib import admin
 from django.contrib.admin.views.main import ChangeList
 from django.contrib.auth.models import Group, Permission
 from django.core.exceptions import ValidationError
+from django.db import transaction
 from django.db.models import F, QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
@@ -16,6 +17,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from apps.accounts.models import ApiToken, User
+from apps.accounts.recent_tokens import recent_tokens_forget
 from apps.accounts.roles import PERMISSIONS, Role, permission_full_name
 from apps.accounts.selectors import administrators_who_can_sign_in, role_of
 from apps.accounts.services.accounts import account_facts, account_target
@@ -149,6 +151,7 @@ class PersonAdmin(ManagesPeople, _UserAdmin):
         user = User.objects.get(pk=form.instance.pk)
         before, after = form.facts_before, account_facts(user) | {"groups": _names(user)}
         if before != after:
+            transaction.on_commit(recent_tokens_forget)
             audit_record(
                 action="account.role" if before["groups"] != after["groups"] else "account.change",
                 actor=Actor.of(request.user),
@@ -239,6 +242,7 @@ def _record_group(
 ) -> None:
     if before == after:
         return
+    transaction.on_commit(recent_tokens_forget)
     audit_record(
         action=action,
         actor=Actor.of(request.user),

@@ -17,6 +17,7 @@ from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
 
 from apps.accounts.models import ApiToken, User
+from apps.accounts.recent_tokens import recent_token
 from apps.accounts.services.tokens import token_refused
 from apps.accounts.statements import tokens_by_key
 from apps.common.client_address import client_address
@@ -30,7 +31,9 @@ LAST_USED_EVERY = timedelta(minutes=1)
 
 
 class ApiTokenAuthentication(BaseAuthentication):
-    """One query. A revoked token, and one of a user made inactive, ends with the next request."""
+    """One query at most, see `recent_tokens`. A revoked token, and one of a user made inactive,
+    ends with the next request.
+    """
 
     def authenticate_header(self, request: Request) -> str:
         return KEYWORD
@@ -46,12 +49,18 @@ class ApiTokenAuthentication(BaseAuthentication):
             )
         at = utc_now()
         address = client_address(request._request)
-        token = token_find(words[1].decode("ascii"))
+        token = _token_of(request, words[1].decode("ascii"), at=at)
         refusal = _refusal(token, request, address, at=at)
         if refusal is not None or token is None:
             raise _refused(token, refusal or NOT_VALID, address, at=at)
         token_touch(token, address=address, at=at)
         return token.user, token
+
+
+def _token_of(request: Request, secret: str, *, at: datetime) -> ApiToken | None:
+    if request.method in SAFE_METHODS:
+        return recent_token(secret, token_find, at=at)
+    return token_find(secret)
 
 
 def token_find(secret: str) -> ApiToken | None:
@@ -124,3 +133,4 @@ def token_touch(token: ApiToken, *, address: str, at: datetime) -> None:
     ApiToken.objects.filter(Q(last_used_at=None) | Q(last_used_at__lte=due), pk=token.pk).update(
         last_used_at=at, last_used_from=address or None
     )
+    token.last_used_at = at  # a token that is kept for a moment must not be written again

@@ -2,7 +2,7 @@
 
 Composing and compiling a query through the ORM costs several times what the database
 needs to answer it, and these run with every request. The SQL is the ORM's own, for
-whichever database is in use; only the parameters change. Nothing of an answer is kept:
+whichever database is in use; only the parameters change. Nothing of an answer is kept here:
 a revoked token or role ends with the next request.
 """
 

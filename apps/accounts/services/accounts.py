@@ -24,6 +24,7 @@ from apps.accounts.errors import (
     PasswordTooWeak,
 )
 from apps.accounts.models import User
+from apps.accounts.recent_tokens import recent_tokens_forget
 from apps.accounts.roles import Role
 from apps.accounts.selectors import administrators_who_can_sign_in, role_of
 from apps.audit.services import Actor, AuditTarget, audit_record
@@ -290,6 +291,7 @@ def _record(
     after: Mapping[str, Any] | None = None,
     reason: str = "",
 ) -> None:
+    transaction.on_commit(recent_tokens_forget)
     audit_record(
         action=action,
         actor=actor,

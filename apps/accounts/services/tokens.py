@@ -13,6 +13,7 @@ from django.db.models import Q
 
 from apps.accounts.errors import AccountInvalid
 from apps.accounts.models import ApiToken, User
+from apps.accounts.recent_tokens import recent_tokens_forget
 from apps.accounts.services.accounts import COMMAND_LINE
 from apps.audit.models import Outcome
 from apps.audit.services import Actor, AuditTarget, audit_record
@@ -135,4 +136,5 @@ def _record(
     at: datetime,
     after: Mapping[str, Any] | None = None,
 ) -> None:
+    transaction.on_commit(recent_tokens_forget)
     audit_record(action=action, actor=actor, at=at, target=token_target(token), after=after)
