@@ -142,4 +142,3 @@ def test_many_readers_cost_one_read(
     fresh = client.get("/api/topology").json()
     assert (held["cursor"], fresh["cursor"]) == (2468, 198)
     assert fresh["age_s"] == 0.3
-
