@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django.conf import settings
-from django.core.cache import cache
+from django.core.cache import caches
 from django.core.paginator import Page, Paginator
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -118,6 +118,7 @@ def _workers_total(cluster: Cluster | None, *, at: datetime) -> WorkersTotal | N
         return None
     polled = cluster.polled_at.timestamp() if cluster.polled_at else ""
     key = f"pages.workers_total.{cluster.pk}.{polled}.{cursor_of(cluster, at=at)}"
+    cache = caches["live"]
     held: WorkersTotal | None = cache.get(key)
     if held is None:
         held = workers_total(cluster, at=at)

@@ -7,9 +7,16 @@ from typing import Any
 from clio_portal.settings.env import read
 from clio_portal.settings.mode import PORTAL_DATA_DIR, PORTAL_MODE
 
-__all__ = ["CACHES", "DATABASES", "PORTAL_REDIS_URL", "SESSION_ENGINE"]
+__all__ = ["CACHES", "DATABASES", "PORTAL_REDIS_URL", "SESSION_CACHE_ALIAS", "SESSION_ENGINE"]
 
 SQLITE_BUSY_S = 20
+REDIS_S = 2
+"""How long a page waits for Redis."""
+POSTGRES_OPTIONS = {
+    # A process that is stopped in the middle of a transaction must not hold up the others.
+    "options": "-c idle_in_transaction_session_timeout=30s",
+    "connect_timeout": 5,
+}
 
 
 def _database() -> dict[str, Any]:
@@ -33,6 +40,7 @@ def _database() -> dict[str, Any]:
     else:
         config["CONN_MAX_AGE"] = 300
         config["CONN_HEALTH_CHECKS"] = True
+        config["OPTIONS"] = POSTGRES_OPTIONS | config.get("OPTIONS", {})
     return config
 
 
@@ -44,6 +52,7 @@ CACHES: dict[str, dict[str, Any]] = {
             "BACKEND": "django.core.cache.backends.redis.RedisCache",
             "LOCATION": PORTAL_REDIS_URL,
             "KEY_PREFIX": "clio_portal",
+            "OPTIONS": {"socket_timeout": REDIS_S, "socket_connect_timeout": REDIS_S},
         }
         if PORTAL_REDIS_URL
         else {
@@ -52,6 +61,11 @@ CACHES: dict[str, dict[str, Any]] = {
         }
     )
 }
+# Of what can be had elsewhere: without Redis it is empty, and pages are as right as before.
+CACHES["live"] = CACHES["default"] | (
+    {"BACKEND": "apps.common.cache.ForgivingRedisCache"} if PORTAL_REDIS_URL else {}
+)
+SESSION_CACHE_ALIAS = "live"
 # A cached session must end everywhere at the moment of signing out: so the cache is only
 # used where all web processes share it (Redis), or where there is one (single mode).
 SESSION_ENGINE = (
