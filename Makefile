@@ -14,7 +14,7 @@ RUN_STAMP := $(VENV)/.installed-run
 DEV_STAMP := $(VENV)/.installed-dev
 SOURCES := apps clio_portal demo stack chaos $(wildcard bench)
 
-.PHONY: help install install-dev demo demo-stop run test stack-test check format bench bench-history audit lock clean
+.PHONY: help install install-dev demo demo-stop run test stack-test check format bench bench-history bench-scale chaos soak audit lock clean
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -77,6 +77,15 @@ bench: $(DEV_STAMP) ## Speed against the documented dashboard's figures, as rati
 bench-history: $(DEV_STAMP) ## Room and speed of history on both databases (NODES= DAYS= RAW_HOURS=)
 	@exec $(BIN)/python -m bench.history $(if $(filter command,$(origin NODES)),--nodes $(NODES)) \
 		$(if $(DAYS),--days $(DAYS)) $(if $(RAW_HOURS),--raw-hours $(RAW_HOURS)) $(ARGS)
+
+bench-scale: $(DEV_STAMP) ## The stack over 1,000 simulated nodes with 100 viewers (ARGS="--memory 1800")
+	@exec $(BIN)/python -m bench.scale $(ARGS)
+
+chaos: $(DEV_STAMP) ## Kill, stop and starve every part, on real nodes (ARGS="node-killed silent")
+	@exec $(BIN)/python -m chaos $(ARGS)
+
+soak: $(DEV_STAMP) ## Kills every minute on real nodes; then all must hold (SECONDS=1800)
+	@exec $(BIN)/python -m chaos soak --seconds $(or $(SECONDS),1800) $(ARGS)
 
 audit: $(DEV_STAMP) ## Known vulnerabilities of the requirements (asks a service on the network)
 	$(BIN)/pip-audit --strict --requirement requirements.txt --requirement requirements-dev.txt

@@ -50,7 +50,6 @@ class Stack:
         beats: int = 1,
         web_processes: int = 2,
         given: Mapping[str, str] | None = None,
-        prefix: Mapping[str, str] | None = None,
     ) -> None:
         self.directory = directory
         self.port = free_port()
@@ -68,18 +67,19 @@ class Stack:
             "CLIO_PORTAL_HTTPS": "false",
             "CLIO_PORTAL_ALLOWED_HOSTS": "127.0.0.1",
             "CLIO_PORTAL_DATA_DIR": str(data),
+            "CLIO_PORTAL_BIND": f"127.0.0.1:{self.port}",
+            "WEB_CONCURRENCY": str(web_processes),
             "CLIO_PORTAL_DATABASE_URL": database_url,
             "CLIO_PORTAL_REDIS_URL": redis_url,
             "CONTAINER_HOSTFILE": str(hostfile),
             "HOME": str(directory),
             **(given or {}),
-            **(prefix or {}),
         }
         self.web = self._child(
             "web",
             [
-                *(str(BIN / "gunicorn"), "clio_portal.wsgi", "--bind", f"127.0.0.1:{self.port}"),
-                *("--workers", str(web_processes), "--threads", "8", "--timeout", "60"),
+                *(str(BIN / "gunicorn"), "--config", "deploy/gunicorn.conf.py"),
+                "clio_portal.wsgi",
             ],
         )
         self.collectors = [self.collector(number) for number in range(collectors)]

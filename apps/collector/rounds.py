@@ -59,6 +59,8 @@ class RoundResult:
     states_changed: int
     duration_s: float
     """From the first question to the end of waiting for answers."""
+    caught_up: bool
+    """Did it bring samples of nodes that had been out of sight?"""
 
 
 def round_run(engine: Engine, *, kind: str, at: datetime) -> RoundResult | None:
@@ -74,12 +76,32 @@ def round_run(engine: Engine, *, kind: str, at: datetime) -> RoundResult | None:
             rounds = PollRound.objects.filter(member__holder=engine.crew.holder, kind=kind)
             rounds.update(skipped_total=F("skipped_total") + 1)
             return None
+        began = time.monotonic()
         try:
-            return None if engine.closed else _round_run(engine, kind=kind, at=at)
+            result = None if engine.closed else _round_run(engine, kind=kind, at=at)
         except DatabaseError:
             if not engine.closed:
                 raise
             return None  # this process has left meanwhile, and its row with it
+        if result is not None:
+            took_s = time.monotonic() - began
+            _took(result, took_s)
+            if result.caught_up:
+                engine.memory.catch_up_fit(took_s, every_s=interval_s(kind))
+        return result
+
+
+def _took(result: RoundResult, took_s: float) -> None:
+    """Storing included. A system round that is longer than its interval costs the next one."""
+    late = result.kind == FigureKind.SYSTEM and took_s > interval_s(result.kind)
+    logger.log(
+        logging.WARNING if late else logging.DEBUG,
+        "Round of %s: %.3f s, %d of %d answered.",
+        result.kind,
+        took_s,
+        result.counts.answered,
+        result.counts.asked,
+    )
 
 
 def _round_run(engine: Engine, *, kind: str, at: datetime) -> RoundResult | None:
@@ -227,6 +249,7 @@ class _Part:
             counts=self.counts,
             states_changed=changed,
             duration_s=self.waited_s,
+            caught_up=bool(long_answers),
         )
 
     def _take_note(self, harvest: Harvest) -> None:

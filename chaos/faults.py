@@ -1,0 +1,355 @@
+"""What is done to a site, and what people must see of it within ten seconds.
+
+Each fault is a function of a `Site` (and of its real nodes). It does its harm, waits until
+the portal shows it, ends it, and returns one sentence on what people saw. What is the same
+for all of them (numbers, samples, audit chain, recovery) is checked by the caller.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from chaos.observer import SEEN_WITHIN_S, Look
+from chaos.processes import wait_for
+from chaos.site import Site
+from demo.local_cluster import LocalCluster, LocalNode
+
+NOTICED_S = SEEN_WITHIN_S + 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where faults happen: four real nodes, and the portal's stack."""
+
+    site: Site
+    cluster: LocalCluster
+
+
+Fault = Callable[[Place], str]
+FAULTS: dict[str, tuple[str, Fault]] = {}
+
+
+def fault(name: str, title: str) -> Callable[[Fault], Fault]:
+    def add(of: Fault) -> Fault:
+        FAULTS[name] = (title, of)
+        return of
+
+    return add
+
+
+def _still_right(site: Site, seconds: float) -> None:
+    """Every look meanwhile that was answered showed all nodes well."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        look = site.observer.latest
+        if look is not None and look.answer.status == 200 and not look.is_right:
+            raise AssertionError(f"it showed {look.nodes}")
+        time.sleep(0.2)
+
+
+@contextlib.contextmanager
+def _silent(place: Place, *nodes: LocalNode) -> Iterator[None]:
+    """These nodes do not answer from now on, and answer again at the end."""
+    dead = place.site.truth.dead_since
+    for node in nodes:
+        dead[node.node_id] = time.monotonic()
+    try:
+        yield
+    finally:
+        for node in nodes:
+            dead.pop(node.node_id, None)
+
+
+def _state(node: LocalNode, *wanted: str) -> Callable[[Look], bool]:
+    def met(look: Look) -> bool:
+        shown = look.nodes.get(node.node_id)
+        return shown is not None and shown["state"] in wanted
+
+    return met
+
+
+# --- the portal's own processes
+
+
+@fault("web-killed", "web: kill -9 of all its processes")
+def web_killed(place: Place) -> str:
+    site = place.site
+    site.stack.web.kill()
+    site.observer.until(lambda look: look.answer.status == 0, within_s=5, what="nobody answers")
+    took = site.observer.until(lambda look: look.is_right, within_s=60, what="it answers again")
+    return f"no answer, and {took:.0f} s later the page again; nobody has to sign in anew"
+
+
+@fault("collector-killed", "Celery worker of the collector: kill -9 in the middle of a poll")
+def collector_killed(place: Place) -> str:
+    site = place.site
+    # The one that has nodes, in the middle of a round: right after it has begun one.
+    rows = site.read(
+        "SELECT m.pid FROM collector_collectormember m JOIN collector_collectorshard s "
+        "ON s.member_id = m.id JOIN nodes_node n ON n.id % 60 = s.number GROUP BY 1"
+    )
+    pids = {int(row[0]) for row in rows}
+    for collector in site.stack.collectors:
+        if collector.pid in pids:
+            collector.kill()
+            break
+    _still_right(site, 15)
+    return "nothing: figures stay fresh, another collector polls on"
+
+
+@fault("collectors-killed", "all Celery workers of the collector: kill -9")
+def collectors_killed(place: Place) -> str:
+    site = place.site
+    for collector in site.stack.collectors:
+        collector.kill()
+    time.sleep(2)
+    return "the figures' age rises until they are polled again; after 15 s they would be stale"
+
+
+@fault("control-killed", "Celery worker of control: kill -9 in the middle of a job")
+def control_killed(place: Place) -> str:
+    site, reason = place.site, f"chaos: killed in the job {time.time_ns()}"
+    boots = _boots(site, 3)
+    site.launch(3, "restart", reason=reason)
+    wait_for(
+        lambda: (site.job(reason) or ("",))[0] in ("running", "verifying"),
+        within_s=30,
+        what="the job runs",
+        every_s=0.02,
+    )
+    site.stack.control.kill()
+    status = site.job_ends(reason, within_s=60)
+    # What a killed restart left behind is for a person to decide; here the run does it.
+    site.launch(3, "start", reason=f"{reason} (again)")
+    site.job_ends(f"{reason} (again)")
+    began_anew = len(_boots(site, 3) - boots)
+    if began_anew > 2:
+        raise AssertionError(f"node 3 began {began_anew} times")
+    return f"the job ends as “{status}”, with what is not known about it; it is not run again"
+
+
+@fault("beat-killed", "Celery beat: kill -9 of the one that acts")
+def beat_killed(place: Place) -> str:
+    site = place.site
+    beats = site.stack.beats
+    leading = [beat for beat in beats if "beat leads now" in beat.log.read_text()]
+    max(leading, key=lambda beat: beat.log.stat().st_mtime).kill()
+    _still_right(site, 15)
+    return "nothing: the second beat acts within 6 s"
+
+
+# --- its services
+
+
+@fault("redis-lost", "Redis: kill -9, away for 5 s, its memory lost; a job launched meanwhile")
+def redis_lost(place: Place) -> str:
+    site, reason = place.site, f"chaos: without a broker {time.time_ns()}"
+    with site.supervisor.held(site.redis.child):
+        site.redis.child.kill()
+        answer = site.launch(3, "restart", reason=reason)
+        if answer.status not in (200, 202):
+            raise AssertionError(f"the job was not taken: {answer}")
+        time.sleep(5)
+        look = site.observer.latest
+        if look is None or look.answer.status != 200:
+            raise AssertionError(f"pages need Redis: {look}")
+    site.redis.start()
+    status = site.job_ends(reason)
+    return f"pages as before, from the database; the job waits, then ends as “{status}”"
+
+
+@fault("postgres-restarted", "PostgreSQL restarted, a job running")
+def postgres_restarted(place: Place) -> str:
+    site, reason = place.site, f"chaos: database restarted {time.time_ns()}"
+    site.launch(3, "restart", reason=reason)
+    site.postgres.child.signal_all(signal.SIGINT)
+    site.postgres.child.stop(signal.SIGINT)
+    site.postgres.start()
+    status = site.job_ends(reason)
+    return f"an error page for some seconds; the job ends as “{status}”"
+
+
+@fault("postgres-away", "PostgreSQL away for 60 s")
+def postgres_away(place: Place) -> str:
+    site = place.site
+    with site.supervisor.held(site.postgres.child):
+        site.postgres.child.stop(signal.SIGINT)
+        took = site.observer.until(
+            lambda look: look.answer.status in (500, 503), within_s=NOTICED_S, what="an error"
+        )
+        status = site.observer.latest.answer.status if site.observer.latest else 0
+        time.sleep(60)
+    site.postgres.start()
+    return f"after {took:.1f} s an error (HTTP {status}) that says so, never old figures"
+
+
+@fault("disk-full", "the database's disk full for 20 s")
+def disk_full(place: Place) -> str:
+    site = place.site
+    filler = site.postgres.data.parent / "filler"
+    with filler.open("wb") as file, contextlib.suppress(OSError):
+        while True:
+            file.write(b"\0" * 65536)
+            file.flush()
+    time.sleep(20)
+    shown = site.observer.latest
+    filler.unlink()
+    told = "nothing"
+    if shown is not None:
+        told = (
+            f"HTTP {shown.answer.status}"
+            if shown.answer.status != 200
+            else (
+                "figures marked stale" if not shown.is_right else "the last figures, with their age"
+            )
+        )
+    return f"{told}; nothing half-stored"
+
+
+# --- nodes
+
+
+@fault("node-killed", "a node: kill -9, started again after 15 s")
+def node_killed(place: Place) -> str:
+    node = place.cluster.nodes[2]
+    with _silent(place, node):
+        node.kill()
+        took = place.site.observer.until(
+            _state(node, "down"), within_s=NOTICED_S, what="node 2 is down"
+        )
+        time.sleep(15 - min(took, 15))
+    node.start()
+    return f"after {took:.1f} s “down”, with the reason; the other nodes as before"
+
+
+@fault("node-paused", "a node: SIGSTOP for 30 s")
+def node_paused(place: Place) -> str:
+    node = place.cluster.nodes[2]
+    with _silent(place, node):
+        node.pause()
+        took = place.site.observer.until(
+            _state(node, "suspect", "hung"), within_s=NOTICED_S, what="node 2 is suspect or hung"
+        )
+        hung = place.site.observer.until(_state(node, "hung"), within_s=30, what="node 2 is hung")
+        node.resume()
+    return f"after {took:.1f} s “suspect”, after {took + hung:.1f} s “hung”"
+
+
+@fault("node-restarted", "a node restarted by a job")
+def node_restarted(place: Place) -> str:
+    site, reason = place.site, f"chaos: restart {time.time_ns()}"
+    before = _boots(site, 3)
+    site.launch(3, "restart", reason=reason)
+    status = site.job_ends(reason)
+    site.right()
+    began_anew = len(_boots(site, 3) - before)
+    if status != "succeeded" or began_anew != 1:
+        raise AssertionError(f"the job ended as {status}, and node 3 began {began_anew} times")
+    return "the job's output live, then “succeeded”; counters begin anew without a false rate"
+
+
+@fault("node-replaced", "a node replaced by another generation (a simulated 2.2), and back")
+def node_replaced(place: Place) -> str:
+    from apps.runtime.simulated import Placement, SimOptions, SimulatedCluster
+    from apps.runtime.types import WireGeneration
+
+    site, node = place.site, place.cluster.nodes[2]
+    node.stop()
+    options = SimOptions(
+        nodes=1,
+        port=node.port,
+        placement=Placement.PORTS,
+        generation=WireGeneration.V2_2,
+        uptime_s=5,
+    )
+    with SimulatedCluster(options):
+        took = wait_for(
+            lambda: site.read(
+                "SELECT 1 FROM nodes_node WHERE node_id = 2 AND "
+                "wire_generation = '2.2' AND state = 'alive'"
+            ),
+            within_s=60,
+            what="node 2 speaks generation 2.2",
+        )
+    node.start()
+    wait_for(
+        lambda: site.read(
+            "SELECT 1 FROM nodes_node WHERE node_id = 2 AND "
+            "wire_generation = '2.3' AND state = 'alive'"
+        ),
+        within_s=60,
+        what="node 2 speaks generation 2.3 again",
+    )
+    return f"“down”, then alive as generation 2.2 after {took:.0f} s, marked as simulated; and back"
+
+
+@fault("nodes-gone", "all nodes: kill -9, started again after 15 s")
+def nodes_gone(place: Place) -> str:
+    nodes = place.cluster.nodes
+    with _silent(place, *nodes):
+        for node in nodes:
+            node.kill()
+        took = place.site.observer.until(
+            lambda look: look.answer.status == 503 and not look.is_right,
+            within_s=NOTICED_S,
+            what="the cluster is disconnected",
+        )
+        time.sleep(10)
+    place.cluster.launch()
+    place.cluster.wait_ready(time.monotonic() + 120)
+    return f"after {took:.1f} s “disconnected” with the reason, 503 on the live routes"
+
+
+def _clock_set(place: Place, offset_s: int) -> str:
+    site, node = place.site, place.cluster.nodes[2]
+    site.clock_set(offset_s)
+    time.sleep(3)
+    took = site.observer.until(
+        lambda look: look.is_right, within_s=NOTICED_S, what="nodes are judged by the new clock"
+    )
+    # A clock that went back must not make a dead node pass for alive until it has caught up.
+    with _silent(place, node):
+        node.kill()
+        down = site.observer.until(_state(node, "down"), within_s=NOTICED_S, what="node 2 is down")
+    node.start()
+    return f"right again after {3 + took:.0f} s; a node killed then is “down” after {down:.1f} s"
+
+
+@fault("clock-ahead", "the portal's clock set ahead by an hour")
+def clock_ahead(place: Place) -> str:
+    return _clock_set(place, 3600)
+
+
+@fault("clock-back", "the portal's clock set back by an hour")
+def clock_back(place: Place) -> str:
+    return _clock_set(place, 0)
+
+
+@fault("two-portals", "a second portal on the same nodes for 30 s")
+def two_portals(place: Place) -> str:
+    site = place.site
+    directory = site.directory / f"second-{time.time_ns()}"
+    assert place.cluster.hostfile is not None
+    with Site(
+        directory, hostfile=place.cluster.hostfile, targets=site.targets, collectors=1
+    ) as second:
+        time.sleep(30)
+        second.samples_whole()
+        if second.observer.wrong or not (
+            second.observer.latest and second.observer.latest.is_right
+        ):
+            raise AssertionError(f"the second portal showed {second.observer.wrong}")
+    return "nothing: both show the same, each with its own connections and its own samples"
+
+
+def _boots(site: Site, node_id: int) -> set[int]:
+    rows = site.read(
+        "SELECT DISTINCT c.boot FROM nodes_samplechunk c JOIN nodes_node n ON n.id = c.node_id "
+        "WHERE n.node_id = %s",
+        node_id,
+    )
+    return {int(row[0]) for row in rows}
