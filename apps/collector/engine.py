@@ -42,10 +42,6 @@ CLOCK_STEP_S = 5.0
 EARLY_SHARE = 0.5
 """A tick in the first half of an interval is one too many."""
 
-CATCH_UP_SHARE = 0.6
-"""How much of its interval a round with long answers may take."""
-CATCH_UP_SAMPLES = (500, 10_000)
-
 FULL_RING = 1100.0
 """Samples in a runtime's ring after twenty minutes."""
 
@@ -61,20 +57,8 @@ class Memory:
     clocks: dict[int, ClockOffset] = field(default_factory=dict)
     long_answer: float = FULL_RING
     """Samples in the answer of a node that had been out of sight, by the last round's average."""
-    catch_up: float = 4000.0
-    """Samples of long answers to take in a round, so that a thousand nodes that are all new
-    neither fill the memory nor make rounds long; the other nodes are asked for a sign of life
-    meanwhile."""
     rounds: dict[str, int] = field(default_factory=dict)
     """The number of the last round that was stored, by kind."""
-
-    def catch_up_fit(self, took_s: float, *, every_s: float) -> None:
-        """After a round with long answers: more or fewer of them, so that the next one takes
-        as much of its interval as it may.
-        """
-        fitting = self.catch_up * CATCH_UP_SHARE * every_s / max(took_s, 0.01)
-        least, most = CATCH_UP_SAMPLES
-        self.catch_up = min(max(fitting, self.catch_up / 2, least), self.catch_up * 1.5, most)
 
     def clock_set(self, *, at: datetime) -> None:
         """The portal's clock was set: nothing may be reckoned from a time before."""

@@ -13,7 +13,13 @@ from apps.runtime.queries import system_stats_query
 from apps.runtime.scatter import Ask
 from apps.runtime.types import Target
 
-CATCH_UP_NODES = (2, 512)
+CATCH_UP_SAMPLES = 10_000
+"""Samples of long answers taken per round, so that a thousand nodes that are all new do not
+fill the memory at once; the other nodes are asked for a sign of life meanwhile. Such a round
+takes 2 to 4 s, on purpose: a runtime keeps 18 minutes of samples, and a portal that was away
+for 15 of them must have taken a thousand nodes' samples before the oldest are overwritten."""
+
+CATCH_UP_NODES = (8, 512)
 """At least and at most so many nodes' long answers in a round."""
 
 
@@ -51,7 +57,7 @@ def _long_answers(
     only overloaded, hundreds of samples would be what it can do least.
     """
     least, most = CATCH_UP_NODES
-    room = min(max(int(engine.memory.catch_up / max(engine.memory.long_answer, 1)), least), most)
+    room = min(max(int(CATCH_UP_SAMPLES / max(engine.memory.long_answer, 1)), least), most)
     waiting = [pk for pk in targets if cursors[pk].catches_up(at=at)]
     waiting.sort(key=lambda pk: engine.scatter.breaker.is_failing(targets[pk]))
     return set(waiting[:room])

@@ -59,8 +59,6 @@ class RoundResult:
     states_changed: int
     duration_s: float
     """From the first question to the end of waiting for answers."""
-    caught_up: bool
-    """Did it bring samples of nodes that had been out of sight?"""
 
 
 def round_run(engine: Engine, *, kind: str, at: datetime) -> RoundResult | None:
@@ -84,10 +82,7 @@ def round_run(engine: Engine, *, kind: str, at: datetime) -> RoundResult | None:
                 raise
             return None  # this process has left meanwhile, and its row with it
         if result is not None:
-            took_s = time.monotonic() - began
-            _took(result, took_s)
-            if result.caught_up:
-                engine.memory.catch_up_fit(took_s, every_s=interval_s(kind))
+            _took(result, time.monotonic() - began)
         return result
 
 
@@ -249,7 +244,6 @@ class _Part:
             counts=self.counts,
             states_changed=changed,
             duration_s=self.waited_s,
-            caught_up=bool(long_answers),
         )
 
     def _take_note(self, harvest: Harvest) -> None:
