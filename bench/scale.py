@@ -28,7 +28,7 @@ import psutil
 import psycopg
 
 from bench.table import Row, table
-from chaos.processes import Child, wait_for
+from chaos.processes import Child, end_in_order, wait_for
 from chaos.services import Postgres, Redis
 from chaos.stack import ROOT, Stack
 
@@ -52,9 +52,8 @@ def main() -> int:
     parser.add_argument("--memory", type=float, default=0.0, help="seconds of watching the memory")
     parser.add_argument("--uptime", type=float, default=60.0, help="seconds of samples at first")
     given = parser.parse_args()
-    with tempfile.TemporaryDirectory(
-        prefix="clio-scale-", ignore_cleanup_errors=True
-    ) as name:
+    end_in_order()
+    with tempfile.TemporaryDirectory(prefix="clio-scale-", ignore_cleanup_errors=True) as name:
         directory = Path(name)
         directory.chmod(0o755)  # PostgreSQL's own user passes through
         with _running(directory, given) as bench:
@@ -69,7 +68,7 @@ def _running(directory: Path, given: argparse.Namespace) -> Iterator[Bench]:
     broker = Redis(directory, log=directory / "redis.log")
     hostfile = directory / "hostfile"
     command = [sys.executable, "-m", "apps.runtime.simulated", "--nodes", str(given.nodes)]
-    command += ["--port", "28413", "--uptime", str(given.uptime), "--hostfile-out", str(hostfile)]
+    command += ["--port", "0", "--uptime", str(given.uptime), "--hostfile-out", str(hostfile)]
     stack = Stack(
         directory,
         database_url=postgres.url,

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from chaos.faults import FAULTS
 from chaos.places import real_place, simulated_place
+from chaos.processes import end_in_order
 from chaos.report import HEAD, Outcome, outcome_of
 from chaos.simulated import SIMULATED
 from chaos.soak import soak
@@ -36,6 +37,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=7, help="of the soak's choices")
     parser.add_argument("--every", type=float, default=60.0, help="seconds between two kills")
     given = parser.parse_args()
+    end_in_order()
     unknown = set(given.names) - {*NAMES, "soak"}
     if unknown:
         parser.error(f"there is no fault {sorted(unknown)}; there are {', '.join(NAMES)}")

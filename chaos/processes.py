@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import FrameType
 
 import psutil
 
@@ -36,6 +37,15 @@ def wait_for(
         if time.monotonic() - began > within_s:
             raise TimeoutError(f"Not within {within_s:g} s: {what}.")
         time.sleep(every_s)
+
+
+def end_in_order() -> None:
+    """Told to end, this process stops what it has started, as at Ctrl-C."""
+
+    def told(number: int, frame: FrameType | None) -> None:
+        raise SystemExit(128 + number)
+
+    signal.signal(signal.SIGTERM, told)
 
 
 @dataclass(slots=True)
