@@ -21,12 +21,14 @@ def main(count: int) -> int:
 
     from apps.accounts.models import User
     from apps.accounts.roles import Role
-    from apps.accounts.services import account_set_role
+    from apps.accounts.services import account_role_set
+    from apps.audit.services import Actor
+    from apps.common.time import utc_now
 
     store = import_module(settings.SESSION_ENGINE).SessionStore
     for number in range(count):
         user = User.objects.create_user(f"viewer-{number}")
-        account_set_role(user, role=Role.VIEWER)
+        account_role_set(user, role=Role.VIEWER, actor=Actor(None, "bench"), at=utc_now())
         session = store()
         session[SESSION_KEY] = str(user.pk)
         session[BACKEND_SESSION_KEY] = settings.AUTHENTICATION_BACKENDS[-1]
