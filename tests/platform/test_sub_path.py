@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.platform.process import ROOT
 from tests.platform.single import Browser, SinglePortal
 from tests.platform.test_single import first_sign_in
 
@@ -79,6 +80,15 @@ def test_the_api_answers_below_it_and_speaks_of_it(browser: Browser) -> None:
     assert browser.get("/api/config").status == 200
     schema = browser.get("/api/schema")
     assert schema.status == 200
+
+
+def test_scripts_make_addresses_by_the_one_function_that_knows_the_sub_path() -> None:
+    """`address` and `ask` (which calls it); a constant is what they are given."""
+    known = re.compile(r"\b(?:address|ask)\(|^const [A-Z]+ = ")
+    for file in (ROOT / "static/js").rglob("*.js"):
+        for line in file.read_text().splitlines():
+            if re.search(r"[\"'`]/[a-z]{3,}[/\"'`$]", line):
+                assert known.search(line), f"{file.name}: {line.strip()}"
 
 
 def test_another_site_s_path_that_only_begins_alike_is_not_taken_for_it(

@@ -48,7 +48,7 @@ export class HeatmapPane {
   open(row) {
     if (row.node_id === null) return;
     const { from, to } = this.body;
-    location.assign(`/node/${row.node_id}?${new URLSearchParams({ from, to })}#trends`);
+    location.assign(`${address(`/node/${row.node_id}`, { from, to })}#trends`);
   }
 
   csv() {

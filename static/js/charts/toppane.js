@@ -58,9 +58,9 @@ export class TopPane {
   }
 
   line(one, rank, share) {
-    const query = new URLSearchParams({ from: this.body.from, to: this.body.to });
+    const { from, to } = this.body;
     const name = make("bdi", { text: rowName(one) });
-    const who = one.node_id === null ? name : make("a", { href: `/node/${one.node_id}?${query}#trends` }, name);
+    const who = one.node_id === null ? name : make("a", { href: `${address(`/node/${one.node_id}`, { from, to })}#trends` }, name);
     const figures = ["avg", "min", "max"].map((key) => make("td", { class: "n", text: format.value(one[key], this.body.unit) }));
     return make("tr", {}, make("td", { class: "n", text: String(rank) }), make("th", { scope: "row" }, who), make("td", { class: "top__bar" }, bar(share)), ...figures);
   }
