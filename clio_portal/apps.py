@@ -1,4 +1,7 @@
+from importlib import import_module
+
 from django.apps import AppConfig
+from django.conf import settings
 from django.contrib.admin.apps import AdminConfig
 
 
@@ -13,3 +16,7 @@ class ProjectConfig(AppConfig):
     def ready(self) -> None:
         # checks registers itself; celery makes `shared_task`s of this process go to our broker
         from clio_portal import celery, checks  # noqa: F401
+
+        # A Celery worker does this by itself; a web process, which launches jobs, does not.
+        for name in settings.CELERY_IMPORTS:
+            import_module(name)

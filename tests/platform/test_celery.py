@@ -1,0 +1,42 @@
+"""What every process of the portal knows of Celery, a web process as well."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.platform.process import ROOT, environment
+
+SCRIPT = """
+import json
+import clio_portal.wsgi
+from celery import current_app
+from django.conf import settings
+from apps.control.services.dispatch import RUN_TASK
+wanted = {RUN_TASK, *(entry["task"] for entry in settings.CELERY_BEAT_SCHEDULE.values())}
+routes = {}
+for name in sorted(wanted & set(current_app.tasks)):
+    routes[name] = current_app.amqp.router.route({}, name)["queue"].name
+print(json.dumps({"missing": sorted(wanted - set(current_app.tasks)), "routes": routes}))
+"""
+
+
+def test_a_web_process_knows_the_tasks_that_it_sends(tmp_path: Path) -> None:
+    given = {"CLIO_PORTAL_MODE": "production", "CLIO_PORTAL_SECRET_KEY": "x9" * 30}
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT],
+        cwd=ROOT,
+        env=environment(given, tmp_path),
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["missing"] == []
+    # Each by its own way: what people wait for does not stand behind the polls.
+    assert found["routes"]["apps.control.tasks.control_job_run_task"] == "control"
+    assert found["routes"]["apps.collector.tasks.collect_system_task"] == "collector"
