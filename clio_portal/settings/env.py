@@ -21,6 +21,8 @@ import environ
 from django.core.exceptions import ImproperlyConfigured
 
 PREFIX = "CLIO_PORTAL_"
+TEST_PREFIX = f"{PREFIX}TEST_"
+"""Where the tests' services are: read by the tests alone."""
 DATABASE_SCHEMES = ("sqlite", "postgres", "postgresql")
 TRUE = ("1", "true", "yes", "on")
 FALSE = ("0", "false", "no", "off")
@@ -155,7 +157,7 @@ class Reader:
         return {
             name: next(iter(get_close_matches(name, known, n=1)), "")
             for name in sorted(self._values)
-            if name.startswith(PREFIX) and name not in known
+            if name.startswith(PREFIX) and not name.startswith(TEST_PREFIX) and name not in known
         }
 
 

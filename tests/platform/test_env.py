@@ -150,6 +150,12 @@ def test_a_misspelt_variable_is_reported(tmp_path: Path) -> None:
     }
 
 
+def test_the_variables_of_the_tests_are_not_misspelt(tmp_path: Path) -> None:
+    given = {"CLIO_PORTAL_TEST_POSTGRES_URL": "postgres://postgres@127.0.0.1:5432/postgres"}
+    found = settings_of(given, tmp_path, "PORTAL_UNKNOWN_VARIABLES")
+    assert found["PORTAL_UNKNOWN_VARIABLES"] == {}
+
+
 def test_every_variable_is_documented_and_no_other() -> None:
     text = (ROOT / "docs" / "settings.md").read_text()
     first_cells = "".join(
