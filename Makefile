@@ -50,21 +50,22 @@ test: $(DEV_STAMP) ## All tests, with real runtimes (ARGS="-k name")
 	@# Before the first test that needs one: each test has its own limit of time. Where a
 	@# release has no wheel, its tests skip.
 	-@$(BIN)/python -m demo.runtimes $(RUNTIMES)
-	@# Tests of real processes share the machine with each other: one that was starved is run
-	@# again. What is wrong fails again, and the summary counts the reruns.
-	$(BIN)/pytest -n $(WORKERS) --dist loadgroup --reruns 2 $(ARGS)
+	@# The tests that start runtimes and browsers stay on one worker, which begins with them.
+	$(BIN)/pytest -n $(WORKERS) --dist loadgroup $(ARGS)
 
 stack-test: $(DEV_STAMP) ## Build the images, run docker-compose.yml with Podman, try it, take it down
 	@# As root, with Debian's podman, runc, netavark, aardvark-dns, iptables and debootstrap.
 	@exec $(BIN)/python -m stack test $(ARGS)
 
-check: $(DEV_STAMP) ## Lint (with insecure patterns), format, types, layers, migrations
+check: $(DEV_STAMP) ## Lint, format, types, layers, migrations, insecure patterns, vulnerabilities
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy --strict $(SOURCES) tests
+	$(BIN)/mypy --strict $(SOURCES) tests .ci/audit.py
 	$(BIN)/lint-imports
 	$(BIN)/python manage.py check
 	$(BIN)/python manage.py makemigrations --check --dry-run
+	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive $(SOURCES)
+	$(BIN)/python .ci/audit.py
 
 format: $(DEV_STAMP) ## Write the format that check asks for
 	$(BIN)/ruff check --fix .
@@ -87,8 +88,8 @@ chaos: $(DEV_STAMP) ## Kill, stop and starve every part, on real nodes (ARGS="no
 soak: $(DEV_STAMP) ## Kills every minute on real nodes; then all must hold (SECONDS=1800)
 	@exec $(BIN)/python -m chaos soak --seconds $(or $(SECONDS),1800) $(ARGS)
 
-audit: $(DEV_STAMP) ## Known vulnerabilities of the requirements (asks a service on the network)
-	$(BIN)/pip-audit --strict --requirement requirements.txt --requirement requirements-dev.txt
+audit: $(DEV_STAMP) ## Known vulnerabilities of all packages; fails also where none can be looked up
+	$(BIN)/python .ci/audit.py --required $(ARGS)
 
 lock: $(DEV_STAMP) ## Write constraints.txt from what is installed now
 	{ echo "# Exact versions of everything that the requirements bring. Written by make lock."; \
