@@ -115,7 +115,8 @@ class SshCommand:
         try:
             channel = self._session.transport.open_session(timeout=self._access.limits.connect_s)
             channel.settimeout(self._access.limits.connect_s)
-            channel.exec_command(shell_line(argv))  # nosec B601 - each word of argv is quoted
+            # Each word of argv is quoted.
+            channel.exec_command(shell_line(argv))  # nosec B601
         except (paramiko.SSHException, EOFError, OSError) as error:
             if not self._session.transport.is_active():
                 raise LinkLost(self._where, _why(error), began=False) from error
@@ -174,7 +175,8 @@ class SshCommand:
         try:
             channel = self._session.transport.open_session(timeout=LAST_WORDS_S)
             channel.settimeout(LAST_WORDS_S)
-            channel.exec_command(kill_line(self._mark.pid))  # nosec B601 - a number
+            # Nothing but a number goes in.
+            channel.exec_command(kill_line(self._mark.pid))  # nosec B601
             channel.status_event.wait(LAST_WORDS_S)
             channel.close()
         except (paramiko.SSHException, EOFError, OSError):
