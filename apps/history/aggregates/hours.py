@@ -6,8 +6,10 @@ Each metric is deflated by itself, so that reading one does not cost the others.
 from __future__ import annotations
 
 import zlib
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -178,7 +180,7 @@ def _counters(stats: Sequence[Any], starts_ms: Sequence[int]) -> tuple[int, dict
 
 @dataclass(frozen=True, slots=True, eq=False)
 class HourSection:
-    """One metric of an hour: stored fields of the minutes (`rows`: which of the hour's rows)."""
+    """One metric of one or many hours: stored fields of the minutes (`rows`: which these are)."""
 
     mode: Mode
     rows: npt.NDArray[np.intp]
@@ -186,69 +188,125 @@ class HourSection:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Hour:
-    """`minutes`: 0–59, those that there are; `sections`: by place, those asked for."""
+class Hours:
+    """The minutes of many hours, one behind the other."""
 
-    minutes: npt.NDArray[np.intp]
+    minutes: npt.NDArray[np.int64]
+    """0–59, those that there are."""
     counts: npt.NDArray[np.int64]
-    sections: Mapping[int, HourSection]
+    sizes: Sequence[int]
+    """How many minutes each hour has."""
+    sections: Mapping[int, Sequence[HourSection]]
+    """By place, those asked for; several where hours are stored in different modes."""
 
 
-def hour_unpack(data: bytes | memoryview, *, places: Sequence[int] | None = None) -> Hour:
-    """Bytes → the hour; only the metrics at `places` (``None``: all). Raises BlockBroken."""
-    reader = ByteReader(bytes(data))
-    if reader.byte() != FORMAT:
-        raise BlockBroken("A stored hour has a format that this version does not know.")
-    bits = np.frombuffer(reader.take(8), np.uint8)
-    minutes = np.unpackbits(bits, bitorder="little").nonzero()[0]
-    count = minutes.size
-    counts = _take(_inflate(reader.take(reader.varint())), 0, "<u4", count).astype(np.int64)
-    sections: dict[int, HourSection] = {}
-    metrics = reader.byte()
-    # What lies behind the last metric that is wanted need not be looked at.
-    last = metrics if places is None else min(metrics, max(places, default=-1) + 1)
-    for place in range(last):
-        number = reader.byte()
-        if number == modes.ABSENT:
-            continue
-        flags = reader.byte()
-        known = reader.take((count + 7) // 8) if flags & PARTIAL else b""
-        length = reader.varint()
-        if places is not None and place not in places:
-            reader.skip(length)
-            continue
-        body = reader.take(length)
-        rows = np.arange(count)
-        if known:
-            here = np.unpackbits(np.frombuffer(known, np.uint8), count=count, bitorder="little")
-            rows = here.nonzero()[0]
+_Alike = tuple[int, int, bool, int]
+"""Place, mode, one record for all minutes?, number of minutes."""
+
+
+def hours_unpack(
+    blocks: Sequence[bytes | memoryview], *, places: Sequence[int] | None = None
+) -> Hours:
+    """Bytes → the hours; only the metrics at `places` (``None``: all). Raises BlockBroken.
+
+    What is stored alike is taken apart together: there may be thousands of hours.
+    """
+    minutes: list[npt.NDArray[np.int64]] = []
+    counts: list[npt.NDArray[np.int64]] = []
+    alike: dict[_Alike, tuple[list[npt.NDArray[np.intp]], list[bytes]]] = {}
+    offset = 0
+    for data in blocks:
+        reader = ByteReader(bytes(data))
+        if reader.byte() != FORMAT:
+            raise BlockBroken("A stored hour has a format that this version does not know.")
+        here = _minutes(reader.take(8))
+        count = here.size
+        minutes.append(here)
+        counts.append(_counts(reader.take(reader.varint()), count))
+        metrics = reader.byte()
+        # What lies behind the last metric that is wanted need not be looked at.
+        last = metrics if places is None else min(metrics, max(places, default=-1) + 1)
+        for place in range(last):
+            number = reader.byte()
+            if number == modes.ABSENT:
+                continue
+            flags = reader.byte()
+            known = reader.take((count + 7) // 8) if flags & PARTIAL else b""
+            length = reader.varint()
+            if places is not None and place not in places:
+                reader.skip(length)
+                continue
+            body = reader.take(length)
+            rows = _EVERY[:count]
+            if known:
+                bits = np.unpackbits(np.frombuffer(known, np.uint8), count=count, bitorder="little")
+                rows = bits.nonzero()[0]
+            of, plains = alike.setdefault((place, number, bool(flags & SAME), rows.size), ([], []))
+            of.append(rows + offset)
+            plains.append(body if flags & STORED else _inflate(body))
+        offset += count
+    sections: dict[int, list[HourSection]] = defaultdict(list)
+    for (place, number, same, size), (of, plains) in alike.items():
         mode = mode_get(number)
-        plain = body if flags & STORED else _inflate(body)
-        sections[place] = HourSection(mode, rows, _fields(mode, plain, rows.size, flags))
-    return Hour(minutes, counts, sections)
+        fields = _fields(mode, plains, size, same=same)
+        sections[place].append(HourSection(mode, np.concatenate(of), fields))
+    empty: npt.NDArray[np.int64] = np.zeros(0, np.int64)
+    return Hours(
+        np.concatenate([empty, *minutes]),
+        np.concatenate([empty, *counts]),
+        [one.size for one in minutes],
+        sections,
+    )
 
 
-def _fields(mode: Mode, plain: bytes, count: int, flags: int) -> dict[str, Array]:
-    stored = 1 if flags & SAME else count
+_EVERY = np.arange(MINUTES)
+
+
+@lru_cache(maxsize=256)
+def _minutes(packed: bytes) -> npt.NDArray[np.int64]:
+    """Nearly always all sixty, so the same again and again."""
+    bits = np.frombuffer(packed, np.uint8)
+    found = np.unpackbits(bits, bitorder="little")[:MINUTES].nonzero()[0].astype(np.int64)
+    found.setflags(write=False)
+    return found
+
+
+@lru_cache(maxsize=256)
+def _counts(packed: bytes, minutes: int) -> npt.NDArray[np.int64]:
+    plain = _inflate(packed)
+    if len(plain) != 4 * minutes:
+        raise BlockBroken("A stored hour has not the length that it says.")
+    planes = np.frombuffer(plain, np.uint8)[None, :]
+    found: npt.NDArray[np.int64] = _planes_undo(planes, "<u4")[0].astype(np.int64)
+    found.setflags(write=False)
+    return found
+
+
+def _fields(mode: Mode, plains: Sequence[bytes], minutes: int, *, same: bool) -> dict[str, Array]:
+    """The fields of hours that are stored alike, one behind the other."""
+    stored = 1 if same else minutes
+    lengths = set(map(len, plains))
+    if lengths != {mode.size * stored}:
+        raise BlockBroken("A stored hour has not the length that it says.")
+    matrix = np.frombuffer(b"".join(plains), np.uint8).reshape(len(plains), -1)
     fields: dict[str, Array] = {}
     place = 0
     for name, code in mode.fields:
-        values = _take(plain, place, code, stored)
-        place += values.nbytes
-        fields[name] = values.repeat(count) if flags & SAME else values
+        end = place + int(code[-1]) * stored
+        values = _planes_undo(matrix[:, place:end], code).reshape(-1)
+        fields[name] = values.repeat(minutes) if same else values
+        place = end
     return fields
 
 
-def _take(plain: bytes, place: int, code: str, count: int) -> Array:
+def _planes_undo(planes: npt.NDArray[np.uint8], code: str) -> Array:
+    """A line of planes each → a line of numbers each."""
     width = int(code[-1])
-    try:
-        planes = np.frombuffer(plain, np.uint8, width * count, place)
-    except ValueError as error:
-        raise BlockBroken(f"A stored hour ends too early: {error}") from error
     if width == 1:
         return planes
-    joined = planes.reshape(width, count).T.tobytes()
-    return np.frombuffer(joined, code)
+    lines, size = planes.shape
+    split = planes.reshape(lines, width, size // width).transpose(0, 2, 1)
+    return np.ascontiguousarray(split).view(code).reshape(lines, -1)
 
 
 def _inflate(body: bytes) -> bytes:
@@ -262,10 +320,10 @@ def hour_rows(
     data: bytes | memoryview, metrics: Sequence[Metric], *, start_ms: int
 ) -> list[MinuteStats]:
     """Bytes → what `hour_pack` was given."""
-    hour = hour_unpack(data)
+    hour = hours_unpack([data])
     stats: list[list[Stat]] = [[None] * len(metrics) for _ in hour.counts]
     minutes, counts = hour.minutes.tolist(), hour.counts.tolist()
-    for place, section in hour.sections.items():
+    for place, (section,) in hour.sections.items():
         columns = [values.tolist() for values in section.fields.values()]
         for row, figures in zip(section.rows.tolist(), zip(*columns, strict=True), strict=True):
             stats[row][place] = stat_of(

@@ -6,14 +6,14 @@ tables: minute rows, and the resolution's own.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from apps.history.aggregates.hours import HourSection, hour_unpack
+from apps.history.aggregates.hours import hours_unpack
 from apps.history.aggregates.rows import RowGroups
 from apps.history.aggregates.stats import boot_tag
 from apps.history.aggregates.tables import CounterTable, GaugeTable
@@ -105,16 +105,13 @@ class Source:
             counts += some
             data += packed
         self._groups = RowGroups(data, counts, np.concatenate(starts))
-        self._hours: list[tuple[int, Ints, Ints, Mapping[int, HourSection]]] = []
-        offset = len(data)
-        for _, hour_number, block in hours:
-            hour = hour_unpack(block, places=self.places)
-            begin = hour.minutes * MINUTE_MS + hour_number * HOUR_MS
-            self._hours.append((offset, begin, hour.counts, hour.sections))
-            offset += begin.size
-            starts.append(begin)
-            ends.append(begin + MINUTE_MS)
-        sizes = [one[1].size for one in self._hours]
+        self._hours = hours_unpack([block for _, _, block in hours], places=self.places)
+        self._few = len(data)
+        sizes = self._hours.sizes
+        hour_ms = np.repeat(np.array([hour for _, hour, _ in hours], np.int64), sizes) * HOUR_MS
+        self._hour_starts_ms = hour_ms + self._hours.minutes * MINUTE_MS
+        starts.append(self._hour_starts_ms)
+        ends.append(self._hour_starts_ms + MINUTE_MS)
         of.append(np.repeat(self._places_of([one for one, _, _ in hours]), sizes))
         self._sort(np.concatenate(of), np.concatenate(starts), np.concatenate(ends))
 
@@ -163,15 +160,17 @@ class Source:
         else:
             table = GaugeTable.empty(self._total)
             read = self._groups.gauges(place, metric.scale)
-            few = len(read.samples)
             for name in GaugeTable.__slots__:
-                getattr(table, name)[:few] = getattr(read, name)
-            for offset, _, counts, sections in self._hours:
-                section = sections.get(place)
-                if section is not None and not section.mode.is_counter:
+                getattr(table, name)[: self._few] = getattr(read, name)
+            for section in self._hours.sections.get(place, ()):
+                if not section.mode.is_counter:
                     rows = section.rows
                     table.fill(
-                        rows + offset, section.mode, section.fields, counts[rows], metric.scale
+                        rows + self._few,
+                        section.mode,
+                        section.fields,
+                        self._hours.counts[rows],
+                        metric.scale,
                     )
         return GaugeTable(*(getattr(table, name)[self._order] for name in GaugeTable.__slots__))
 
@@ -183,13 +182,12 @@ class Source:
         else:
             table = CounterTable.empty(self._total)
             read = self._groups.counters(place)
-            few = len(read.known)
             for name in CounterTable.__slots__:
-                getattr(table, name)[:few] = getattr(read, name)
-            for offset, minutes, _, sections in self._hours:
-                section = sections.get(place)
-                if section is not None and section.mode.is_counter:
-                    table.fill(section.rows + offset, section.fields, minutes[section.rows])
+                getattr(table, name)[: self._few] = getattr(read, name)
+            for section in self._hours.sections.get(place, ()):
+                if section.mode.is_counter:
+                    starts_ms = self._hour_starts_ms[section.rows]
+                    table.fill(section.rows + self._few, section.fields, starts_ms)
         return CounterTable(*(getattr(table, name)[self._order] for name in CounterTable.__slots__))
 
     def _raw_columns(self, place: int) -> list[tuple[int, Samples, Column]]:
