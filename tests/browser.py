@@ -48,8 +48,15 @@ BROWSER_MARKS = [
 
 
 def roles_restore() -> None:
-    """The roles as the migrations made them; emptying the database takes them away."""
+    """The roles and the beginning of the audit trail as the migrations made them; emptying the
+    database takes them away.
+    """
     from django.contrib.auth.models import Group, Permission
+
+    from apps.audit.chain import GENESIS_HASH
+    from apps.audit.models import AuditHead
+
+    AuditHead.objects.get_or_create(pk=1, defaults={"number": 0, "hash": GENESIS_HASH})
 
     for role, codenames in ROLE_PERMISSIONS.items():
         group, _ = Group.objects.get_or_create(name=role.value)

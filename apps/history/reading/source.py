@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,7 @@ from apps.history.codec.blocks import Samples, blocks_unpack
 from apps.history.codec.columns import Column, finite_values
 from apps.history.metrics import KINDS, Metric
 from apps.history.models import DayAggregate, HourAggregate, HourMinutes, HourRaw, MinuteBlock
-from apps.history.tables import rows_select
+from apps.history.tables import rows_select as rows_ordered
 from apps.history.types import Ints, Resolution
 
 MINUTE_MS = 60_000
@@ -44,6 +45,10 @@ class Rows:
     """Place of the series in the list that was asked for."""
     starts_ms: Ints
     ends_ms: Ints
+
+
+# Sorted below, all tables together.
+rows_select = partial(rows_ordered, ordered=False)
 
 
 class Source:

@@ -29,7 +29,7 @@ export function axesOf(unit) {
     {
       ...common,
       size: VALUE_AXIS_PX,
-      space: 34,
+      space: 26,
       incrs: format.axisIncrements(unit),
       values: (_, splits) => splits.map((split) => format.value(split, unit).replace(/\.0 %$/, " %")),
     },

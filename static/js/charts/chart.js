@@ -41,7 +41,7 @@ export class TimeChart {
 
   build(host, csv, hasMarks) {
     const title = make("h3", { class: "chart__title", text: this.title });
-    this.note = make("span", { class: "chart__note" });
+    this.note = make("span", { class: "chart__note num" });
     this.tableButton = make("button", { type: "button", class: "button button--quiet button--small", "aria-expanded": "false", text: "Table", onclick: () => this.toggleTable() });
     const csvLink = make("a", { class: "button button--quiet button--small", href: "#", text: "CSV", title: "What is seen, as CSV", onclick: (event) => event.currentTarget.setAttribute("href", csv()) });
     const png = make("button", { type: "button", class: "button button--quiet button--small", text: "PNG", title: "What is seen, as a picture", onclick: () => this.savePng() });
@@ -49,14 +49,13 @@ export class TimeChart {
     this.plot = make("div", { class: "chart__plot", tabindex: "0", role: "group", onkeydown: (event) => this.key(event) });
     this.empty = make("p", { class: "chart__empty", hidden: true });
     this.legend = make("div", { class: "chart__legend" });
-    this.at = make("span", { class: "chart__at num" });
     this.say = make("span", { class: "visually-hidden", "aria-live": "polite" });
     this.tableHost = make("div", { hidden: true });
     this.root = make(
       "section", { class: "chart", "aria-label": this.title },
       make("div", { class: "chart__head" }, title, this.note, make("div", { class: "chart__acts" }, this.tableButton, csvLink, png)),
       this.markStrip, this.plot, this.empty,
-      make("div", { class: "chart__foot" }, this.legend, this.at), this.say, this.tableHost,
+      make("div", { class: "chart__foot" }, this.legend), this.say, this.tableHost,
     );
     host.append(this.root);
   }
@@ -72,7 +71,6 @@ export class TimeChart {
     const same = before && this.u && before.unit === shown.unit && before.curves.length === shown.curves.length
       && before.curves.every((curve, i) => curve.label === shown.curves[i].label && !curve.min === !shown.curves[i].min);
     const known = shown.curves.some((curve) => curve.avg.some((mean) => mean !== null));
-    setText(this.note, shown.note || "");
     this.empty.hidden = known;
     setText(this.empty, known ? "" : "Nothing was recorded in this range.");
     if (same) this.u.setData(this.columns());
@@ -246,12 +244,14 @@ export class TimeChart {
         while (place > 0 && curve.avg[place] === null) place -= 1;
       }
       let text = format.value(curve.avg[place], unit);
-      if (at !== null && curve.min && curve.avg[place] !== null && curve.min[place] !== curve.max[place]) {
+      // Of one curve only: a legend that grows onto another line would move what is below.
+      if (at !== null && curves.length === 1 && curve.min && curve.avg[place] !== null && curve.min[place] !== curve.max[place]) {
         text += ` (${format.value(curve.min[place], unit)} – ${format.value(curve.max[place], unit)})`;
       }
       setText(this.legendValues[i], text);
     });
-    setText(this.at, at === null ? "" : format.moment(times[at] * 1000, stepS) + (stepS > 1 ? `, ${format.length(stepS)}` : ""));
+    setText(this.note, at === null ? this.shown.note : format.moment(times[at] * 1000, stepS) + (stepS > 1 ? `, ${format.length(stepS)}` : ""));
+    this.note.classList.toggle("is-reading", at !== null);
   }
 
   key(event) {
@@ -269,7 +269,10 @@ export class TimeChart {
     const { times, stepS, curves } = this.shown;
     if (!times.length) return;
     const now = this.u.cursor.idx;
+    const known = (i) => curves.some((curve) => curve.avg[i] !== null);
     let index = now === null || now === undefined ? (direction > 0 ? 0 : times.length - 1) : now + direction;
+    // The first step leads to where something is known, not into what has not come yet.
+    if (now === null || now === undefined) while (index > 0 && index < times.length - 1 + (direction < 0) && !known(index)) index += direction;
     index = Math.min(Math.max(index, 0), times.length - 1);
     const left = this.u.valToPos(times[index] + stepS / 2, "x");
     this.u.setCursor({ left, top: this.u.bbox.height / devicePixelRatio / 2 }, true, true);
@@ -294,6 +297,6 @@ export class TimeChart {
     if (!this.u) return;
     const { curves, from, to, stepS } = this.shown;
     const entries = curves.map((curve, i) => ({ label: curve.label, colour: this.look(i).stroke, hidden: this.hiddenLabels.has(curve.label) })).filter((entry) => !entry.hidden);
-    savePng(this.u.ctx.canvas, { title: this.title, note: `${format.span(from * 1000, to * 1000)} (${format.zone}), per ${format.length(stepS)}`, entries });
+    savePng(this.u.ctx.canvas, { title: this.title, note: `${format.span(from * 1000, to * 1000)} (${format.zone}), per ${format.length(stepS)}`, entries, signs: marks.signs(this.u, this.marks) });
   }
 }

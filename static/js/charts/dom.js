@@ -38,6 +38,21 @@ export function onThemeChange(run) {
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", run);
 }
 
+// A <details> that hangs over the page: Escape and whatever happens outside close it.
+export function overlay(details) {
+  details.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape" || !details.open) return;
+    details.open = false;
+    details.querySelector("summary").focus();
+    event.stopPropagation();
+  });
+  for (const name of ["pointerdown", "focusin"]) {
+    document.addEventListener(name, (event) => {
+      if (details.open && !details.contains(event.target)) details.open = false;
+    });
+  }
+}
+
 export function save(blob, name) {
   const url = URL.createObjectURL(blob);
   const link = make("a", { href: url, download: name });

@@ -134,7 +134,8 @@ export class Heatmap {
     for (let i = 0; i < rows.length; i += every) {
       const id = rows[i].node_id === null ? "–" : String(rows[i].node_id);
       const text = every > 1 || this.labelPx < LABEL_PX ? id : `${clipped(ctx, rows[i].node, LABEL_PX - 50)}  ${id}`;
-      ctx.fillText(text, this.labelPx - 8, i * this.rowPx + this.rowPx / 2, this.labelPx - 10);
+      // The first is not cut off at the top.
+      ctx.fillText(text, this.labelPx - 8, Math.max(i * this.rowPx + this.rowPx / 2, 6), this.labelPx - 10);
     }
   }
 

@@ -106,6 +106,16 @@ function element(group, onZoom) {
   return made;
 }
 
+// What a picture of the plot shows above it: place, text and colour of each sign.
+export function signs(u, marks) {
+  const left = u.bbox.left / devicePixelRatio;
+  return cluster(marks, (atS) => u.valToPos(atS, "x"), u.bbox.width / devicePixelRatio).map((group) => ({
+    x: left + group.x,
+    text: group.marks.length > 1 ? String(group.marks.length) : SIGNS[group.marks[0].action] || "·",
+    colour: colour(TONE_COLOURS[toneOf(group.marks)]),
+  }));
+}
+
 const keyOf = (group) => group.marks.map((mark) => `${mark.kind}${mark.job || ""}${mark.node_id}${mark.at}${mark.status}${mark.until}`).join("|");
 
 // The strip above a plot. An element that says the same stays, and with it the focus.

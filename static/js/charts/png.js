@@ -9,8 +9,8 @@ function fileName(title) {
   return `clio-${title.toLowerCase().replace(/[^a-z0-9]+/g, "-").replace(/^-|-$/g, "")}.png`;
 }
 
-// `entries`: [{ label, colour }] of the legend.
-export function savePng(plot, { title, note, entries }) {
+// `entries`: [{ label, colour }] of the legend; `signs`: [{ x, text, colour }] of what was done.
+export function savePng(plot, { title, note, entries, signs = [] }) {
   const ratio = devicePixelRatio;
   const width = plot.width / ratio + 2 * PAD;
   const inner = width - 2 * PAD;
@@ -31,7 +31,7 @@ export function savePng(plot, { title, note, entries }) {
     rows[rows.length - 1].push({ ...entry, x: used });
     used += need;
   }
-  const top = PAD + 2 * LINE + 6;
+  const top = PAD + 2 * LINE + 6 + (signs.length ? LINE : 0);
   const height = top + plot.height / ratio + rows.length * LINE + PAD;
   canvas.width = Math.round(width * ratio);
   canvas.height = Math.round(height * ratio);
@@ -45,6 +45,15 @@ export function savePng(plot, { title, note, entries }) {
   ctx.fillStyle = colour("--text-2");
   ctx.font = small;
   ctx.fillText(note, PAD, PAD + LINE, inner);
+  ctx.textAlign = "center";
+  for (const sign of signs) {
+    const wide = Math.max(16, ctx.measureText(sign.text).width + 8);
+    ctx.strokeStyle = sign.colour;
+    ctx.lineWidth = 1.5;
+    ctx.strokeRect(PAD + sign.x - wide / 2, top - LINE + 2, wide, 16);
+    ctx.fillText(sign.text, PAD + sign.x, top - LINE + 4);
+  }
+  ctx.textAlign = "start";
   ctx.drawImage(plot, PAD, top, plot.width / ratio, plot.height / ratio);
   rows.forEach((row, index) => {
     const y = top + plot.height / ratio + index * LINE;

@@ -2,7 +2,7 @@
 
 import * as format from "./format.js";
 import { Range } from "./range.js";
-import { setText } from "./dom.js";
+import { overlay, setText } from "./dom.js";
 
 export class RangeBar {
   // `on`: { change(range), reset(), back(), live(isOn) }
@@ -23,6 +23,7 @@ export class RangeBar {
       event.preventDefault();
       this.apply();
     });
+    overlay(this.part("menu"));
     this.show(range, true);
   }
 

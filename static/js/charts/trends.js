@@ -2,6 +2,7 @@
 
 import { Board } from "./board.js";
 import { ChartsPane } from "./chartspane.js";
+import { overlay } from "./dom.js";
 import { HeatmapPane } from "./heatmappane.js";
 import { TopPane } from "./toppane.js";
 
@@ -90,6 +91,7 @@ function start(root) {
     heatmap: new HeatmapPane(root, { nodes, metric: () => choice.metric, cell: () => choice.field("cell"), order: () => choice.field("sort") }, board.acts),
     top: new TopPane(root, { nodes, metric: () => choice.metric, by: () => choice.field("by"), order: () => choice.field("order"), limit: () => choice.field("limit") }),
   };
+  overlay(root.querySelector(".choice__metrics"));
   let typing;
   const change = () => {
     choice.show(root);
