@@ -29,8 +29,11 @@ $(RUN_STAMP): requirements.txt constraints.txt | $(BIN)/python
 	$(PIP) install --quiet -r requirements.txt -c constraints.txt
 	@touch $@
 
-$(DEV_STAMP): requirements-dev.txt $(RUN_STAMP)
+$(DEV_STAMP): requirements-dev.txt requirements-ldap.txt $(RUN_STAMP)
 	$(PIP) install --quiet -r requirements-dev.txt -c constraints.txt
+	@# Needs a compiler and libldap: where that is missing, the tests with a directory skip.
+	@$(PIP) install --quiet -r requirements-ldap.txt -c constraints.txt > $(VENV)/ldap.log 2>&1 || \
+		echo "python-ldap can't be built here (Debian: libldap2-dev libsasl2-dev); see $(VENV)/ldap.log"
 	@touch $@
 
 install: $(RUN_STAMP) ## Make .venv with what the portal runs on

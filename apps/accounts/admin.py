@@ -264,6 +264,7 @@ class TokenChangeList(ChangeList):
 class TokenAdmin(ManagesPeople, _TokenAdmin):
     """To be looked at and searched. Made and revoked in the portal, and no secret anywhere."""
 
+    change_form_template = "admin/token.html"
     list_display = (
         "name",
         "user",

@@ -40,7 +40,8 @@ class PortalBackend(ModelBackend):
             return set()
         cached: set[str] | None = getattr(user_obj, CACHE_ATTRIBUTE, None)
         if cached is None:
-            cached = permissions_of(user_obj)
+            # Nobody may do less than somebody who has not signed in.
+            cached = permissions_of(user_obj) | anonymous_permissions()
             # On the object that this request loaded: the next request asks again.
             setattr(user_obj, CACHE_ATTRIBUTE, cached)
         return cached

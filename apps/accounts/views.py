@@ -103,7 +103,8 @@ def locked_out(
 ) -> HttpResponse:
     """429, in place of the sign-in page, after too many wrong passwords."""
     username = str((credentials or {}).get("username") or request.POST.get("username", ""))
-    sign_in_locked(request, username=username.replace("\x00", ""), at=utc_now())
+    name = username.replace("\x00", "")
+    sign_in_locked(request, username=name, credentials=credentials, at=utc_now())
     cool_off = get_cool_off(request)
     seconds = int(cool_off.total_seconds()) if cool_off else None
     minutes = None if seconds is None else max(1, round(seconds / 60))

@@ -8,9 +8,8 @@ from clio_portal.settings.sso import PORTAL_SSO_APPS, PORTAL_SSO_MIDDLEWARE
 
 __all__ = [
     "ASGI_APPLICATION",
-    "DATETIME_FORMAT",
-    "DATE_FORMAT",
     "DEFAULT_AUTO_FIELD",
+    "FORMAT_MODULE_PATH",
     "INSTALLED_APPS",
     "LANGUAGE_CODE",
     "MIDDLEWARE",
@@ -96,8 +95,7 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 LANGUAGE_CODE = "en"
 USE_I18N = False
-DATETIME_FORMAT = "j M Y, H:i:s T"  # as the portal's own pages, with the name of the zone
-DATE_FORMAT = "j M Y"
+FORMAT_MODULE_PATH = ["clio_portal.formats"]
 USE_TZ = True
 TIME_ZONE = read.time_zone("TIME_ZONE", "UTC")
 

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import pytest
 from django.contrib.auth.models import Group
 
 from apps.accounts.models import User
-from apps.accounts.roles import PERMISSIONS, ROLE_PERMISSIONS, Role, permission_full_name
+from apps.accounts.roles import (
+    PERMISSIONS,
+    ROLE_PERMISSIONS,
+    Role,
+    matrix_markdown,
+    permission_full_name,
+)
 from apps.accounts.services import COMMAND_LINE, account_role_set, account_save
+from apps.cluster.services import cluster_ensure
+from tests.accounts.people import signed_in
 from tests.factories import AT
+from tests.platform.process import ROOT
 
 pytestmark = pytest.mark.django_db
 
@@ -99,3 +109,22 @@ def test_saving_an_account_again_changes_role_and_keeps_the_password() -> None:
     assert again.pk == user.pk
     assert again.check_password(password)
     assert [group.name for group in again.groups.all()] == ["operator"]
+
+
+def test_the_documentation_holds_the_table_of_the_code() -> None:
+    text = (ROOT / "docs" / "accounts.md").read_text()
+    begin = text.index("-->", text.index("<!-- matrix: begin")) + len("-->\n")
+    assert text[begin : text.index("<!-- matrix: end")] == matrix_markdown()
+
+
+def test_administrators_are_shown_the_table(person: Callable[[Role | None], User]) -> None:
+    cluster_ensure(at=AT)
+    page = signed_in(person(Role.ADMINISTRATOR)).get("/people/roles").content.decode()
+    shown = {}
+    for row in re.findall(r'<tr><th scope="row">(.*?)</tr>', page):
+        name = re.findall(r"<span>(\w+)</span>", row)[0]
+        shown[name] = re.findall(r"<td>.*?>(yes|no)\b", row)[: len(Role)]
+    assert shown == {
+        name: ["yes" if name in ROLE_PERMISSIONS[role] else "no" for role in Role]
+        for name in PERMISSIONS
+    }

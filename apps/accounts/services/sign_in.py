@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
+from axes.handlers.proxy import AxesProxyHandler
 from django.conf import settings
 from django.core.cache import cache
 from django.http import HttpRequest
@@ -55,10 +57,15 @@ def sign_in_failed(
     )
 
 
-def sign_in_locked(request: HttpRequest, *, username: str, at: datetime) -> None:
+def sign_in_locked(
+    request: HttpRequest, *, username: str, credentials: dict[str, Any] | None, at: datetime
+) -> None:
     """The lock-out itself is one event, not each try while it lasts."""
-    key = f"locked-out:{client_address(request)}:{username[:NAME_LENGTH].encode().hex()}"
-    if cache.add(key, True, timeout=int(settings.AXES_COOLOFF_TIME.total_seconds())):
+    key = f"locked-out:{client_address(request)}:{username[:NAME_LENGTH].lower().encode().hex()}"
+    is_unsaid = cache.add(key, True, timeout=int(settings.AXES_COOLOFF_TIME.total_seconds()))
+    # Exactly the limit: it has just begun, perhaps anew after somebody ended the last one.
+    failures = AxesProxyHandler.get_failures(request, credentials)
+    if is_unsaid or failures == settings.AXES_FAILURE_LIMIT:
         sign_in_failed(username=username, at=at, reason=LOCKED, action="auth.locked_out")
 
 
