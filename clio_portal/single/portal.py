@@ -120,7 +120,7 @@ class Portal:
                 "\nThis is the portal's first start. Sign in as\n"
                 f"    user name  {user.username}\n"
                 f"    password   {password}\n"
-                "It is shown this once only. Change it with: "
+                "It is shown this once only. Change it on your profile's page, or with: "
                 "python manage.py portal_account --username "
                 f"{user.username} --role administrator --password-stdin\n"
             )

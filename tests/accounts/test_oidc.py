@@ -174,6 +174,20 @@ def test_the_session_gets_a_new_key(site: Site) -> None:
     assert client.cookies["clio_portal_session"] != planted
 
 
+def test_a_fresh_password_is_asked_of_the_provider(site: Site) -> None:
+    site.claims("sub-hal", preferred_username="hal", groups=["hpc-ops"])
+    client = site.browser()
+    site.sign_in("sub-hal", browser=client)
+    page = client.get(f"{site.url}/accounts/confirm?next=/accounts/me/tokens")
+    again = re.search(r'href="([^"]+)">Sign in again with Example University', page.text)
+    assert again is not None
+    asked = client.get(site.url + again[1].replace("&amp;", "&"))
+    assert asked.url.path == "/oauth2/authorize"
+    assert asked.url.params["prompt"] == "login"
+    landed = client.post(str(asked.url), data={"sub": "sub-hal"})
+    assert landed.url.path == "/accounts/me/tokens"
+
+
 def test_giving_up_leads_back_to_the_sign_in_page(site: Site) -> None:
     client = site.browser()
     asked = client.get(f"{site.url}{START}")
