@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,6 +15,9 @@ from pathlib import Path
 from types import FrameType
 
 import psutil
+import psycopg
+
+from apps.runtime.errors import RuntimeFailure
 
 STOP_WITHIN_S = 20.0
 
@@ -28,10 +32,12 @@ def free_port() -> int:
 def wait_for(
     met: Callable[[], object], *, within_s: float, what: str, every_s: float = 0.2
 ) -> float:
-    """Seconds until `met`. Raises TimeoutError, naming `what`; OSError counts as not yet."""
+    """Seconds until `met`. Raises TimeoutError, naming `what`. What does not answer, a node or
+    the database, counts as not yet.
+    """
     began = time.monotonic()
     while True:
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, psycopg.Error, RuntimeFailure):
             if met():
                 return time.monotonic() - began
         if time.monotonic() - began > within_s:
@@ -59,11 +65,13 @@ class Child:
     cwd: Path
     user: str | None = None
     process: subprocess.Popen[bytes] | None = field(default=None, init=False)
+    starting: threading.Lock = field(default_factory=threading.Lock, init=False)
+    """A supervisor and the run itself may both start it."""
 
     def start(self) -> None:
-        if self.is_alive():
-            return
-        with self.log.open("ab") as log:
+        with self.starting, self.log.open("ab") as log:
+            if self.is_alive():
+                return
             self.process = subprocess.Popen(
                 self.command,
                 env=dict(self.env),

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import psycopg
 
+from apps.runtime.errors import RuntimeFailure
 from chaos.site import Site, manage_failed
 
 HEAD = (
@@ -41,7 +42,7 @@ def outcome_of(site: Site, title: str, harm: Callable[[], str]) -> Outcome:
             raise AssertionError("; ".join(site.observer.wrong))
     except subprocess.CalledProcessError as error:
         return _failed(title, manage_failed(error))
-    except (AssertionError, OSError, psycopg.Error) as error:
+    except (AssertionError, OSError, psycopg.Error, RuntimeError, RuntimeFailure) as error:
         return _failed(title, str(error))
     looks = site.observer.looks - looks
     line = f"| {title} | {seen} | {back_s:.0f} s | none in {looks} looks | {samples} | {actions} |"

@@ -118,8 +118,8 @@ class Site:
             ]
             self.supervisor.start()
             self.observer.start()
-            self.observer.until(lambda look: look.is_right, within_s=180, what="all is right")
-            self.ready(within_s=120)
+            self.observer.until(lambda look: look.is_right, within_s=600, what="all is right")
+            self.ready(within_s=600)
         except BaseException:
             self._end()
             raise
@@ -252,6 +252,13 @@ class Site:
         )
         return (rows[0][0], rows[0][1], len(rows)) if rows else None
 
+    def jobs_once(self) -> str:
+        """Raises AssertionError when any job began twice."""
+        twice = self.read(JOBS_TWICE)
+        if twice:
+            raise AssertionError(f"jobs began twice: {twice}")
+        return "none twice"
+
     def job_ends(self, reason: str, *, within_s: float = 120) -> str:
         """Its final status. Raises TimeoutError, or AssertionError when it ran twice."""
 
@@ -269,6 +276,12 @@ class Site:
         if found is None or found[1] > 1 or found[2] != self.jobs[reason]:
             raise AssertionError(f"the job “{reason}” is there or began more than once: {found}")
         return found[0]
+
+
+JOBS_TWICE = (
+    "SELECT job_id, count(*) FROM control_jobtransition WHERE to_status = 'running' "
+    "GROUP BY 1 HAVING count(*) > 1"
+)
 
 
 def manage_failed(error: subprocess.CalledProcessError) -> str:

@@ -147,7 +147,7 @@ def _hold(place: Place, jobs: Counter[str]) -> list[str]:
         site.history_whole()
         return ""
 
-    for check in (node_3, right, site.samples_whole, history, site.audit_intact):
+    for check in (node_3, right, site.samples_whole, history, site.jobs_once, site.audit_intact):
         try:
             _say(f"{check.__name__}: {check()}")
         except (AssertionError, OSError, psycopg.Error, RuntimeError) as error:

@@ -24,7 +24,7 @@ BIN = Path(sys.executable).parent
 CELERY = [str(BIN / "celery"), "-A", "clio_portal"]
 WORKER = ["--pool", "threads", "--concurrency", "16"]
 WORKER += ["--without-gossip", "--without-mingle", "--without-heartbeat"]
-START_WITHIN_S = 90.0
+START_WITHIN_S = 300.0
 ASK_WITHIN_S = 15.0
 
 
@@ -112,7 +112,7 @@ class Stack:
             check=True,
             capture_output=True,
             text=True,
-            timeout=300,
+            timeout=900,
         )
         return done.stdout
 
