@@ -92,6 +92,7 @@ def soak(place: Place, *, seconds: float, every_s: float, seed: int) -> int:
     began, done, jobs = time.monotonic(), Counter[str](), Counter[str]()
     memory = [sum(child.rss_mb() for child in site.stack.collectors)]
     answered = refused = 0
+    trouble: list[str] = []
     number = 0
     while time.monotonic() - began < seconds:
         next_at = began + (number + 1) * every_s
@@ -106,12 +107,15 @@ def soak(place: Place, *, seconds: float, every_s: float, seed: int) -> int:
                 site.jobs.pop(reason)
             time.sleep(chance.uniform(0, 2))
         _say(f"{time.monotonic() - began:5.0f} s: {name}")
-        KILLS[name](place, chance)
+        try:
+            KILLS[name](place, chance)
+        except (RuntimeError, OSError) as error:
+            trouble.append(f"{name}: {error}")
         done[name] += 1
         number += 1
         time.sleep(max(0.0, min(next_at, began + seconds) - time.monotonic()))
         memory.append(sum(child.rss_mb() for child in site.stack.collectors))
-    failures = _hold(place, jobs)
+    failures = trouble + _hold(place, jobs)
     lasted = time.monotonic() - began
     print(f"{number} kills in {lasted / 60:.0f} minutes: {dict(done)}")
     print(f"{answered} jobs launched ({refused} refused): they ended as {dict(jobs)}")
