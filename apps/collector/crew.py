@@ -1,10 +1,11 @@
 """Which nodes this process polls: the cluster's nodes are shared out among its collectors.
 
 A collecting process is a member: a row with a pulse that it raises with every round of
-system figures, and with whatever it stores. Nodes fall into `SHARDS` shards by their primary key, and each shard belongs
-to one member. A member that has too few takes what is free; one that has too many hands
-shards over after a round, so that their nodes are polled at the next one as usual; one that
-leaves frees its shards; one whose pulse stands still is removed by any other.
+system figures, and with whatever it stores. Nodes fall into `SHARDS` shards by their primary
+key, and each shard belongs to one member. A member that has too few takes what is free; one
+that has too many hands shards over after a round, so that their nodes are polled at the next
+one as usual; one that leaves frees its shards; one whose pulse stands still is removed by any
+other.
 
 No clock is compared: a pulse stands still when another member, by its own monotonic clock,
 has seen the same number for `lease_s`. What a removed member still brings is not stored:
