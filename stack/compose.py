@@ -15,8 +15,8 @@ from stack.images import PORTAL_IMAGE, RUNTIME_IMAGE
 
 PROJECT = "clio-stack-test"
 FILE = REPOSITORY / "docker-compose.yml"
-UP_S = 300.0
-HEALTHY_S = 180.0
+UP_S = 600.0
+HEALTHY_S = 300.0
 ONE_SHOT = frozenset({"prepare", "keys"})
 # The portal's settings that the compose file leaves to the site: here, the nodes of its profile.
 NODE_SETTINGS = {

@@ -9,9 +9,9 @@ from typing import Any, Protocol
 
 from stack.client import PortalClient, ScenarioError, wait_for
 
-READY_S = 180.0
-STATE_S = 90.0
-HISTORY_S = 120.0
+READY_S = 300.0
+STATE_S = 180.0
+HISTORY_S = 240.0
 NODES = 4
 NODE = 2
 """The one that is stopped and started: not the leader."""
