@@ -12,7 +12,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 RUN_STAMP := $(VENV)/.installed-run
 DEV_STAMP := $(VENV)/.installed-dev
-SOURCES := apps clio_portal demo stack chaos $(wildcard bench)
+SOURCES := apps clio_portal clio_portal_cli demo stack chaos $(wildcard bench)
 
 .PHONY: help install install-dev demo demo-stop run test stack-test check format bench bench-history bench-scale chaos soak audit lock clean
 

@@ -25,5 +25,8 @@ django_stubs_ext.monkeypatch()
 
 globals().update(PORTAL_SSO_LIBRARIES)
 
-PORTAL_UNKNOWN_VARIABLES = read.unknown()
+_OF_THE_CLIENT = ("CLIO_PORTAL_URL", "CLIO_PORTAL_TOKEN", "CLIO_PORTAL_TOKEN_FILE")
+PORTAL_UNKNOWN_VARIABLES = {
+    name: meant for name, meant in read.unknown().items() if name not in _OF_THE_CLIENT
+}
 """Variables with the portal's prefix that no setting reads; a system check warns of them."""
