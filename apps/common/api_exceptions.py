@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import structlog
@@ -14,6 +15,14 @@ from rest_framework.views import exception_handler as rest_exception_handler
 from apps.common.errors import PortalError
 
 log = structlog.get_logger(__name__)
+
+CSRF_FAILED = "CSRF Failed:"
+"""How the framework begins that refusal; the rest is for those who debug it."""
+CSRF_SENTENCE = "The request was refused: it does not prove that it comes from this portal's pages."
+CSRF_REMEDY = (
+    "A browser's session needs the header X-CSRFToken; scripts send a token instead "
+    "(Authorization: Token …)."
+)
 
 
 def exception_handler(error: Exception, context: dict[str, Any]) -> Response:
@@ -49,9 +58,27 @@ def _body(error: exceptions.APIException) -> dict[str, Any]:
     if isinstance(error, exceptions.ValidationError):
         fields = error.detail if isinstance(error.detail, dict) else {"body": error.detail}
         return {"error": _sentence(fields), "code": "invalid", "fields": fields}
+    if isinstance(error, exceptions.Throttled):
+        return _throttled(error)
+    if str(error.detail).startswith(CSRF_FAILED):
+        return {"error": CSRF_SENTENCE, "code": "csrf_failed", "remedy": CSRF_REMEDY}
     detail = error.detail
     code = getattr(detail, "code", None) or error.default_code
     return {"error": str(detail), "code": str(code)}
+
+
+def _throttled(error: exceptions.Throttled) -> dict[str, Any]:
+    """With the header ``Retry-After``, which the framework sets."""
+    given: float | None = getattr(error, "wait", None)
+    wait_s = None if given is None else math.ceil(given)
+    again = "Try again later." if wait_s is None else f"Try again in {wait_s} s (Retry-After)."
+    return {
+        "error": "Too many requests in this minute.",
+        "code": "throttled",
+        "remedy": f"{again} An ETag sent back as If-None-Match makes an answer cheap, but is "
+        "counted, too: ask less often.",
+        "retry_after_s": wait_s,
+    }
 
 
 def _sentence(fields: dict[str, Any]) -> str:

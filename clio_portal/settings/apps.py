@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from clio_portal.settings.api import CORS_ALLOWED_ORIGINS
 from clio_portal.settings.env import read
 from clio_portal.settings.mode import BASE_DIR, PORTAL_MODE
 from clio_portal.settings.sso import PORTAL_SSO_APPS, PORTAL_SSO_MIDDLEWARE
@@ -41,6 +42,7 @@ INSTALLED_APPS = [
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "axes",
+    "corsheaders",
     "csp",
     "django_htmx",
     *PORTAL_SSO_APPS,
@@ -58,6 +60,9 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "apps.common.middleware.RequestMiddleware",
     "clio_portal.health.HealthMiddleware",
+    "apps.common.api_middleware.BodyLimitMiddleware",
+    "apps.common.api_middleware.ApiAnswerMiddleware",
+    *(["corsheaders.middleware.CorsMiddleware"] if CORS_ALLOWED_ORIGINS else []),
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "apps.common.csp.PortalCspMiddleware",

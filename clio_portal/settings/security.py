@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from csp.constants import NONE, SELF
 
+from clio_portal.settings.api import PORTAL_BODY_LIMIT_BYTES
 from clio_portal.settings.env import read
 from clio_portal.settings.mode import PORTAL_MODE
 
@@ -23,6 +24,7 @@ __all__ = [
     "SECURE_CONTENT_TYPE_NOSNIFF",
     "SECURE_CROSS_ORIGIN_OPENER_POLICY",
     "SECURE_HSTS_INCLUDE_SUBDOMAINS",
+    "SECURE_HSTS_PRELOAD",
     "SECURE_HSTS_SECONDS",
     "SECURE_PROXY_SSL_HEADER",
     "SECURE_REFERRER_POLICY",
@@ -32,6 +34,7 @@ __all__ = [
     "SESSION_COOKIE_NAME",
     "SESSION_COOKIE_SAMESITE",
     "SESSION_COOKIE_SECURE",
+    "SILENCED_SYSTEM_CHECKS",
     "X_FRAME_OPTIONS",
 ]
 
@@ -50,7 +53,10 @@ PORTAL_TRUSTED_PROXIES = read.integer("TRUSTED_PROXIES", 0, low=0, high=5)
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if PORTAL_TRUSTED_PROXIES else None
 SECURE_SSL_REDIRECT = PORTAL_HTTPS
 SECURE_HSTS_SECONDS = 365 * 24 * 3600 if PORTAL_HTTPS else 0
-SECURE_HSTS_INCLUDE_SUBDOMAINS = False  # the portal can't speak for its neighbours
+# The portal can't speak for its neighbours in the domain, so these two are a site's to decide.
+SECURE_HSTS_INCLUDE_SUBDOMAINS = read.boolean("HSTS_SUBDOMAINS", default=False)
+SECURE_HSTS_PRELOAD = read.boolean("HSTS_PRELOAD", default=False)
+SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
 SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
@@ -82,4 +88,4 @@ SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_AGE = 3600 * read.integer("SESSION_HOURS", 24, low=1, high=24 * 90)
 CSRF_FAILURE_VIEW = "apps.common.error_views.csrf_failure"
-DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
+DATA_UPLOAD_MAX_MEMORY_SIZE = PORTAL_BODY_LIMIT_BYTES

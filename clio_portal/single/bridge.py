@@ -25,6 +25,12 @@ WsgiApplication = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]
 
 BODY_LIMIT_BYTES = 8 * 1024 * 1024
 """Django has its own, lower limits; this one keeps a body out of memory."""
+TOO_LARGE = b'{"error": "The request is too large.", "code": "body_too_large"}'
+TOO_LARGE_HEADERS = [
+    (b"content-type", b"application/json"),
+    (b"x-content-type-options", b"nosniff"),
+    (b"connection", b"close"),
+]
 CHUNK_DEADLINE_S = 30.0
 """A client that takes none of a streamed answer for so long is given up."""
 
@@ -43,7 +49,7 @@ class WsgiBridge:
             raise NotImplementedError(f"The portal does not speak {scope['type']}.")
         body = await _body(receive)
         if body is None:
-            await _send_whole(send, 413, [(b"content-type", b"text/plain")], b"Too large.\n")
+            await _send_whole(send, 413, TOO_LARGE_HEADERS, TOO_LARGE)
             return
         loop = asyncio.get_running_loop()
         done: asyncio.Future[None] = loop.create_future()

@@ -41,6 +41,9 @@ WRONG = {
     "TRUSTED_PROXIES": ["-1", "many", "1.0"],
     "TRUSTED_ORIGINS": ["portal.example.org", "https://a.example/path"],
     "SESSION_HOURS": ["0", "1e3"],
+    "CORS_ORIGINS": ["*", "dashboards.example.org"],
+    "RATE_TOKEN": ["-1", "many"],
+    "BODY_LIMIT_BYTES": ["0", "1GB"],
     "SIGN_IN_ATTEMPTS": ["0"],
     "SIGN_IN_COOL_OFF_S": ["never"],
 }
