@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from django.db.models import Count, Q, QuerySet
 
 from apps.control.errors import BatchUnknown, JobUnknown
-from apps.control.models import ControlJob, JobBatch, JobLine
+from apps.control.models import BatchItem, ControlJob, JobBatch, JobLine
 from apps.nodes.models import Node
 
 MAX_PK = 2**63 - 1
@@ -108,10 +109,17 @@ def batch_get(pk: int) -> JobBatch:
 
 def batch_counts(batch: JobBatch) -> dict[str, int]:
     """Jobs of the batch by status, and ``waiting``/``skipped`` nodes. Two queries."""
-    found: dict[str, int] = {}
-    for status, count in batch.jobs.values_list("status").annotate(Count("pk")).order_by():
-        found[status] = count
-    for status, count in batch.items.values_list("status").annotate(Count("pk")).order_by():
+    return batches_counts([batch])[batch.pk]
+
+
+def batches_counts(listed: Sequence[JobBatch]) -> dict[int, dict[str, int]]:
+    """The same for many, by the batch's number. Two queries, however many there are."""
+    found: dict[int, dict[str, int]] = {batch.pk: {} for batch in listed}
+    jobs_by = ControlJob.objects.filter(batch__in=found).values_list("batch", "status")
+    items_by = BatchItem.objects.filter(batch__in=found).values_list("batch", "status")
+    for pk, status, count in jobs_by.annotate(Count("pk")).order_by():
+        found[pk][status] = count
+    for pk, status, count in items_by.annotate(Count("pk")).order_by():
         if status != "launched":
-            found[status] = count
+            found[pk][status] = count
     return found

@@ -18,12 +18,13 @@ from datetime import datetime
 from typing import Any
 
 from django.http import HttpResponse
-from rest_framework.renderers import BrowsableAPIRenderer, JSONRenderer
+from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import ViewSet
 
 from apps.cluster.api.negotiation import JsonUnlessHtml
+from apps.common.renderers import PortalBrowsableRenderer
 
 GZIP_FROM_BYTES = 1_400
 """A smaller body fits one network packet as it is."""
@@ -35,7 +36,7 @@ VARY = "Accept, Accept-Encoding, Authorization, Cookie"
 class LiveViewSet(ViewSet):
     """Base of the documented GET routes. Deny by default: each names its permission."""
 
-    renderer_classes = (JSONRenderer, BrowsableAPIRenderer)
+    renderer_classes = (JSONRenderer, PortalBrowsableRenderer)
     content_negotiation_class = JsonUnlessHtml
     required_permission = "view_live"
 

@@ -24,6 +24,17 @@ class LiveSerializer(serializers.Serializer[object]):
     )
 
 
+class PagedSerializer(serializers.Serializer[object]):
+    """What an answer with a list says when `limit` or `offset` was asked for."""
+
+    count = serializers.IntegerField(
+        required=False, help_text="Only of a page: how many there are, with these filters."
+    )
+    next = serializers.CharField(
+        required=False, allow_null=True, help_text="Only of a page: the next; `null`: the last."
+    )
+
+
 class ConfigErrorSerializer(serializers.Serializer[object]):
     """What is wrong with the configuration file."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.http import HttpResponse
@@ -25,17 +26,37 @@ NODE_ROUTES = (
 )
 
 
+HISTORY_ROUTES = (
+    *("api-history-metrics", "api-history-series", "api-history-fleet", "api-history-top"),
+    *("api-history-heatmap", "api-history-states", "api-history-marks"),
+)
+CONTROL_ROUTES = ("api-jobs", "api-batches")
+NODE_CONTROL_ROUTES = (
+    *("api-node-shutdown", "api-node-start", "api-node-restart", "api-node-status"),
+    "api-node-maintenance",
+)
+DESCRIPTIONS = ("api-schema", "api-docs", "api-redoc")
+
+
 class ApiRootViewSet(LiveViewSet):
     """The routes that there are."""
 
     @extend_schema(exclude=True)
     def retrieve(self, request: Request) -> Response:
-        cluster = {name.removeprefix("api-"): reverse(name) for name in ROUTES}
-        node = {
-            name.removeprefix("api-"): reverse(name, kwargs={"node_id": "0"})
-            for name in NODE_ROUTES
-        }
-        return Response({"cluster": cluster, "node": node})
+        return Response(
+            {
+                "cluster": _addresses(ROUTES),
+                "node": _addresses(NODE_ROUTES, node_id="0"),
+                "history": _addresses(HISTORY_ROUTES),
+                "control": _addresses(CONTROL_ROUTES)
+                | _addresses(NODE_CONTROL_ROUTES, node_id="0"),
+                "description": _addresses(DESCRIPTIONS),
+            }
+        )
+
+
+def _addresses(names: Sequence[str], **parts: str) -> dict[str, str]:
+    return {name.removeprefix("api-"): reverse(name, kwargs=parts or None) for name in names}
 
 
 class ConfigViewSet(LiveViewSet):

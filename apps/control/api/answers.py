@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from django.urls import reverse
@@ -100,8 +101,8 @@ def batch_url(pk: int) -> str:
     return reverse("api-batch", args=[pk])
 
 
-def batch_fields(batch: JobBatch) -> dict[str, Any]:
-    """One batch and how far it is."""
+def batch_fields(batch: JobBatch, counts: Mapping[str, int]) -> dict[str, Any]:
+    """One batch and how far it is; `counts` as of `batches_counts`."""
     return {
         "batch": batch.pk,
         "url": batch_url(batch.pk),
@@ -115,14 +116,14 @@ def batch_fields(batch: JobBatch) -> dict[str, Any]:
         "created_at": iso(batch.created_at),
         "finished_at": iso(batch.finished_at),
         "outcome": batch.outcome,
-        "counts": batch_counts(batch),
+        "counts": dict(counts),
     }
 
 
 def batch_detail(batch: JobBatch) -> dict[str, Any]:
     items = BatchItem.objects.filter(batch=batch).select_related("job")
     return {
-        **batch_fields(batch),
+        **batch_fields(batch, batch_counts(batch)),
         "nodes": [
             {
                 "node_id": item.node_number,

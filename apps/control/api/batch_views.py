@@ -15,16 +15,16 @@ from apps.cluster.api.schema import answers
 from apps.cluster.models import Cluster
 from apps.cluster.selectors import cluster_current
 from apps.common.time import utc_now
-from apps.control.actions import action_get
+from apps.control.actions import ACTIONS, action_get
 from apps.control.api import serializers as shapes
 from apps.control.api.answers import batch_detail, batch_fields, batch_url
-from apps.control.api.body import WHOLE, body_of, flag_of, order_of, whole_of, whole_parameter
-from apps.control.api.job_views import PAGE_DEFAULT, PAGE_MOST, next_page
+from apps.control.api.body import WHOLE, body_of, flag_of, order_of, whole_of
 from apps.control.api.node_views import user_of
+from apps.control.api.paging import PAGING, page_read
 from apps.control.api.schema import BATCH, IDEMPOTENCY, error, found_answers, parameter
 from apps.control.errors import BatchInvalid, BatchUnknown
-from apps.control.models import JobBatch
-from apps.control.selectors import MAX_PK, batch_get, batches
+from apps.control.models import BatchStatus, JobBatch
+from apps.control.selectors import batch_get, batches, batches_counts
 from apps.control.services import (
     BatchOrder,
     batch_cancel,
@@ -60,23 +60,29 @@ class BatchViewSet(LiveViewSet):
         summary="Batches of control jobs, newest first",
         parameters=[
             parameter(
-                "limit", {"type": "integer", "minimum": 1, "maximum": PAGE_MOST}, "Batches a page."
+                "status", {"type": "string", "enum": BatchStatus.values}, "Only with this status."
             ),
-            parameter("before", {"type": "integer", "minimum": 1}, "Only with a lower number."),
+            parameter(
+                "action", {"type": "string", "enum": sorted(ACTIONS)}, "Only of this action."
+            ),
+            *PAGING,
         ],
         responses=answers(shapes.BatchListSerializer, bad=True),
     )
     def list(self, request: Request) -> Response:
-        limit = whole_parameter(request, "limit", default=PAGE_DEFAULT, high=PAGE_MOST) or 1
-        before = whole_parameter(request, "before", default=0, high=MAX_PK)
-        found = batches().filter(pk__lt=before) if before else batches()
-        page = list(found[: limit + 1])
-        more = len(page) > limit
-        page = page[:limit]
+        wanted = batches()
+        for name, words in (("status", BatchStatus.values), ("action", sorted(ACTIONS))):
+            word = request.query_params.get(name, "")
+            if word and word not in words:
+                raise BadParameter(name, word, wanted=f"one of {', '.join(words)}")
+            if word:
+                wanted = wanted.filter(**{name: word})
+        page, following = page_read(request, wanted)
+        counts = batches_counts(page)
         return Response(
             {
-                "batches": [batch_fields(batch) for batch in page],
-                "next": next_page(request, before=page[-1].pk) if more else None,
+                "batches": [batch_fields(batch, counts[batch.pk]) for batch in page],
+                "next": following,
             }
         )
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime
-from urllib.parse import urlencode
 
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
@@ -17,6 +16,7 @@ from apps.control.actions import ACTIONS
 from apps.control.api import serializers as shapes
 from apps.control.api.answers import job_detail, job_fields
 from apps.control.api.body import WHOLE, time_of, wait_parameter, whole_parameter
+from apps.control.api.paging import PAGING, page_read
 from apps.control.api.schema import JOB, WAIT, found_answers, parameter
 from apps.control.api.waiting import job_wait
 from apps.control.errors import JobUnknown
@@ -25,7 +25,6 @@ from apps.control.selectors import MAX_PK, JobFilter, job_get, job_lines, jobs
 from apps.control.services import control_job_cancel
 from apps.nodes.api.errors import BadParameter
 
-PAGE_DEFAULT, PAGE_MOST = 50, 500
 LINES_DEFAULT, LINES_MOST = 1000, 5000
 LONGEST_WORD = 150
 
@@ -37,8 +36,7 @@ FILTERS = [
     parameter("batch", {"type": "integer", "minimum": 1}, "Only jobs of this batch."),
     parameter("since", {"type": "string", "format": "date-time"}, "Launched then or later."),
     parameter("until", {"type": "string", "format": "date-time"}, "Launched before then."),
-    parameter("limit", {"type": "integer", "minimum": 1, "maximum": PAGE_MOST}, "Jobs a page."),
-    parameter("before", {"type": "integer", "minimum": 1}, "Only jobs with a lower number."),
+    *PAGING,
 ]
 
 
@@ -61,16 +59,12 @@ class JobViewSet(LiveViewSet):
     )
     def list(self, request: Request) -> Response:
         wanted = jobs(_filter(request))
-        limit = whole_parameter(request, "limit", default=PAGE_DEFAULT, high=PAGE_MOST) or 1
-        before = whole_parameter(request, "before", default=0, high=MAX_PK)
-        page = list((wanted.filter(pk__lt=before) if before else wanted)[: limit + 1])
-        rest = page[limit:]
-        page = page[:limit]
+        page, following = page_read(request, wanted)
         return Response(
             {
                 "jobs": [job_fields(job) for job in page],
                 "count": wanted.count(),
-                "next": next_page(request, before=page[-1].pk) if rest else None,
+                "next": following,
             }
         )
 
@@ -138,11 +132,6 @@ def job_find(text: str) -> ControlJob:
     if not WHOLE.fullmatch(text):
         raise JobUnknown(repr(text[:40]))
     return job_get(int(text))
-
-
-def next_page(request: Request, *, before: int) -> str:
-    asked = {**request.query_params.dict(), "before": str(before)}
-    return f"{request.path}?{urlencode(asked)}"
 
 
 def _filter(request: Request) -> JobFilter:

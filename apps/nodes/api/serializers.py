@@ -6,7 +6,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from apps.cluster.api.serializers import ErrorSerializer, LiveSerializer
+from apps.cluster.api.serializers import ErrorSerializer, LiveSerializer, PagedSerializer
 from apps.runtime.types import NodeState
 
 STATES = [state.value for state in NodeState]
@@ -72,7 +72,7 @@ class NodeSerializer(serializers.Serializer[object]):
     is_simulated = serializers.BooleanField(help_text="Is it no real runtime but a simulated one?")
 
 
-class TopologySerializer(LiveSerializer):
+class TopologySerializer(PagedSerializer, LiveSerializer):
     """All nodes of the host list, by id."""
 
     nodes = NodeSerializer(many=True)
@@ -162,7 +162,7 @@ class NodeFiguresSerializer(LiveSerializer):
     last_error = LastErrorSerializer(required=False, help_text="Only when the last try failed.")
 
 
-class WorkersSerializer(NodeFiguresSerializer):
+class WorkersSerializer(PagedSerializer, NodeFiguresSerializer):
     """The workers of a node, or of all nodes."""
 
     workers = WorkerSerializer(many=True)

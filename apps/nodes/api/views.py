@@ -25,8 +25,11 @@ from apps.nodes.api.figures import (
 )
 from apps.nodes.api.history.entries import entries_body, is_asked
 from apps.nodes.api.history.rendering import rendered
+from apps.nodes.api.listing import MOST, Listing, limit_parse, listing_parameters, listing_read
 from apps.nodes.api.topology_page import topology_page
-from apps.nodes.api.workers import node_workers_body, workers_body
+from apps.nodes.api.topology_part import PARAMETERS as TOPOLOGY
+from apps.nodes.api.topology_part import topology_part, topology_part_read
+from apps.nodes.api.workers import WORKERS, node_workers_body, workers_body
 from apps.nodes.cache import topology_cached
 from apps.nodes.models import FigureKind
 from apps.nodes.rows import Topology
@@ -42,6 +45,12 @@ MIN_EVENT_ID = OpenApiParameter(
     "min_event_id",
     {"type": "integer", "minimum": 0, "maximum": MAX_EVENT_ID, "default": 0},
     description="Only samples with this event id or a later one; default: all that are kept.",
+)
+LIMIT = OpenApiParameter(
+    "limit",
+    {"type": "integer", "minimum": 1, "maximum": MOST},
+    description="At most so many, the oldest; `last_event_id` is then that of the last given, "
+    "so that asking for it plus one gives the next page. Not for a range of time.",
 )
 RANGE = [
     OpenApiParameter(
@@ -70,10 +79,14 @@ class TopologyViewSet(LiveViewSet):
     @extend_schema(
         operation_id="topology",
         summary="All nodes with their state and system figures",
-        responses=answers(shapes.TopologySerializer, unreachable=shapes.TopologyErrorSerializer),
+        parameters=TOPOLOGY,
+        responses=answers(
+            shapes.TopologySerializer, unreachable=shapes.TopologyErrorSerializer, bad=True
+        ),
     )
     def retrieve(self, request: Request) -> HttpResponse:
-        return live_response(request, _topology(at=utc_now()))
+        part = topology_part_read(request)
+        return live_response(request, _topology(part, at=utc_now()))
 
 
 class SystemViewSet(LiveViewSet):
@@ -94,7 +107,7 @@ class WorkersViewSet(LiveViewSet):
     @extend_schema(
         operation_id="workers",
         summary="Workers of the local node, or of all nodes",
-        parameters=[NODE],
+        parameters=[NODE, *listing_parameters(**WORKERS)],
         responses=answers(
             shapes.FleetWorkersSerializer,
             unreachable=shapes.NodeErrorSerializer,
@@ -103,8 +116,8 @@ class WorkersViewSet(LiveViewSet):
         ),
     )
     def retrieve(self, request: Request) -> HttpResponse:
-        asked = request.query_params.get("node", "")
-        return live_response(request, workers_body(asked, at=utc_now()))
+        asked, listing = request.query_params.get("node", ""), listing_read(request, **WORKERS)
+        return live_response(request, workers_body(asked, listing, at=utc_now()))
 
 
 class NodeWorkersViewSet(LiveViewSet):
@@ -113,13 +126,14 @@ class NodeWorkersViewSet(LiveViewSet):
     @extend_schema(
         operation_id="node_workers",
         summary="Workers of one node",
-        parameters=[NODE_ID],
+        parameters=[NODE_ID, *listing_parameters(**WORKERS)],
         responses=answers(
-            shapes.WorkersSerializer, unreachable=shapes.NodeErrorSerializer, node=True
+            shapes.WorkersSerializer, unreachable=shapes.NodeErrorSerializer, bad=True, node=True
         ),
     )
     def retrieve(self, request: Request, node_id: str) -> HttpResponse:
-        return live_response(request, node_workers_body(node_id, at=utc_now()))
+        listing = listing_read(request, **WORKERS)
+        return live_response(request, node_workers_body(node_id, listing, at=utc_now()))
 
 
 class NodeSystemStatsViewSet(LiveViewSet):
@@ -128,7 +142,7 @@ class NodeSystemStatsViewSet(LiveViewSet):
     @extend_schema(
         operation_id="node_system_stats",
         summary="System samples of one node, oldest first",
-        parameters=[NODE_ID, MIN_EVENT_ID, *RANGE],
+        parameters=[NODE_ID, MIN_EVENT_ID, LIMIT, *RANGE],
         responses=answers(
             shapes.SystemStatsSerializer,
             unreachable=shapes.NodeErrorSerializer,
@@ -139,16 +153,17 @@ class NodeSystemStatsViewSet(LiveViewSet):
     def retrieve(self, request: Request, node_id: str) -> HttpResponse:
         at = utc_now()
         asked = min_event_id_parse(request.query_params.get("min_event_id"))
+        limit = limit_parse(request.query_params.get("limit"))
         if is_asked(request.query_params):
             row = node_row_find(node_id, at=at)
             fields = entries_body(row.node_id, request.query_params, at=at)
             return live_response(request, rendered(fields))
-        return live_response(request, _system_stats(node_id, asked, at=at))
+        return live_response(request, _system_stats(node_id, asked, limit, at=at))
 
 
-def _topology(*, at: datetime) -> LiveBody:
+def _topology(part: Listing | None, *, at: datetime) -> LiveBody:
     try:
-        return topology_page(at=at)
+        return topology_page(at=at) if part is None else topology_part(part, at=at)
     except ClusterMissing as missing:
         fields = {"error": missing.message, "code": missing.code, "remedy": missing.remedy}
         empty = {"nodes": [], "stale": True, "connected": False, "cursor": 0, "counts": {}}
@@ -194,9 +209,9 @@ def _counted(topology: Topology | None) -> dict[str, Any]:
     }
 
 
-def _system_stats(node_id: str, min_event_id: int, *, at: datetime) -> LiveBody:
+def _system_stats(node_id: str, min_event_id: int, limit: int | None, *, at: datetime) -> LiveBody:
     found = node_figures(node_row_find(node_id, at=at), FigureKind.SYSTEM, at=at)
-    entries = system_entries(found.node, min_event_id=min_event_id)
+    entries = system_entries(found.node, min_event_id=min_event_id)[:limit]
     newest = found.latest
     of_this_boot = newest.boot == found.node.boot
     last = entries[-1] if entries else newest.figures if of_this_boot else None

@@ -15,6 +15,7 @@ from apps.nodes.api.figures import (
     node_figures_body,
     node_row_find,
 )
+from apps.nodes.api.listing import FALSE, TRUE, Listing
 from apps.nodes.api.local_node import local_node
 from apps.nodes.cache import topology_cached
 from apps.nodes.models import FigureKind
@@ -22,9 +23,16 @@ from apps.nodes.rows import NodeRow
 from apps.nodes.selectors import latest_all
 
 Worker = Mapping[str, Any]
+WORKERS: dict[str, Any] = {
+    "orders": (
+        *("node_id", "worker_id", "num_queued_tasks", "num_blocked_tasks"),
+        *("num_tasks_processed", "load", "idle_iterations"),
+    ),
+    "filters": {"is_running": (TRUE, FALSE, "null"), "is_active": (TRUE, FALSE, "null")},
+}
 
 
-def workers_body(asked: str, *, at: datetime) -> LiveBody:
+def workers_body(asked: str, listing: Listing, *, at: datetime) -> LiveBody:
     """`asked`: empty (the local node), ``all``, or a node's id.
 
     Raises BadParameter (400), NodeUnknown (404), ClusterUnreachable or NodeUnreachable (503).
@@ -32,30 +40,37 @@ def workers_body(asked: str, *, at: datetime) -> LiveBody:
     if asked not in ("", "all"):
         if not NODE_ID.fullmatch(asked):
             raise BadParameter("node", asked, wanted="all or a node's id")
-        return node_workers_body(asked, at=at)
+        return node_workers_body(asked, listing, at=at)
     topology = topology_cached(at=at)
     if not cluster_reached(topology):
         raise cluster_error(topology)
     if asked == "all":
-        return _all_workers_body(topology.nodes, at=at)
+        return _all_workers_body(topology.nodes, listing, at=at)
     local = local_node(topology.nodes)
     if local is None:
         raise cluster_error(topology)
-    return _workers_of(local, at=at)
+    return _workers_of(local, listing, at=at)
 
 
-def node_workers_body(node_id: str, *, at: datetime) -> LiveBody:
+def node_workers_body(node_id: str, listing: Listing, *, at: datetime) -> LiveBody:
     """Raises NodeUnknown (404), NodeUnreachable (503)."""
-    return _workers_of(node_row_find(node_id, at=at), at=at)
+    return _workers_of(node_row_find(node_id, at=at), listing, at=at)
 
 
-def _workers_of(row: NodeRow, *, at: datetime) -> LiveBody:
+def _workers_of(row: NodeRow, listing: Listing, *, at: datetime) -> LiveBody:
     found = node_figures(row, FigureKind.WORKERS, at=at)
     workers = [{"node_id": row.node_id, **worker} for worker in found.latest.figures]
-    return node_figures_body(found, {"workers": workers, "summary": summary(workers)})
+    return node_figures_body(found, _listed(workers, listing))
 
 
-def _all_workers_body(rows: Sequence[NodeRow], *, at: datetime) -> LiveBody:
+def _listed(workers: Sequence[Worker], listing: Listing) -> dict[str, Any]:
+    """The sums are of all that the filter leaves, not of one page."""
+    chosen = listing.chosen(workers)
+    page, paging = listing.page(chosen)
+    return {"workers": page, "summary": summary(chosen), **paging}
+
+
+def _all_workers_body(rows: Sequence[NodeRow], listing: Listing, *, at: datetime) -> LiveBody:
     up = {row.node_id for row in rows if row.alive}
     known = {
         node_id: newest
@@ -69,8 +84,7 @@ def _all_workers_body(rows: Sequence[NodeRow], *, at: datetime) -> LiveBody:
     ]
     return live_body(
         {
-            "workers": workers,
-            "summary": summary(workers),
+            **_listed(workers, listing),
             "node_id": None,
             "stale": any(newest.stale for newest in known.values()),
             "nodes_missing": [row.node_id for row in rows if row.node_id not in known],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rest_framework import serializers
 
-from apps.cluster.api.serializers import LiveSerializer
+from apps.cluster.api.serializers import LiveSerializer, PagedSerializer
 from apps.nodes.api.serializers import NodeFiguresSerializer, integer, number
 
 
@@ -30,7 +30,7 @@ class PoolSerializer(serializers.Serializer[object]):
     )
 
 
-class PoolsSerializer(LiveSerializer):
+class PoolsSerializer(PagedSerializer, LiveSerializer):
     """The declared pools, and whether they run."""
 
     pools = PoolSerializer(many=True, help_text="The pools of the compose section, in its order.")
@@ -75,7 +75,7 @@ class DeviceSerializer(serializers.Serializer[object]):
     writes_per_s = number("Measured from the counters; `null`: needs two samples.")
 
 
-class DevicesSerializer(NodeFiguresSerializer):
+class DevicesSerializer(PagedSerializer, NodeFiguresSerializer):
     """The block devices of a node."""
 
     devices = DeviceSerializer(many=True)
@@ -106,7 +106,7 @@ class ContainerSerializer(serializers.Serializer[object]):
     methods = MethodSerializer(many=True)
 
 
-class ContainersSerializer(NodeFiguresSerializer):
+class ContainersSerializer(PagedSerializer, NodeFiguresSerializer):
     """The containers of a node."""
 
     containers = ContainerSerializer(many=True)

@@ -15,11 +15,29 @@ from apps.cluster.api.serializers import ConfigBrokenSerializer, ConfigMissingSe
 from apps.cluster.selectors import cluster_current
 from apps.common.time import utc_now
 from apps.nodes.api.figures import node_figures, node_figures_body, node_row_find
+from apps.nodes.api.listing import FALSE, TRUE, listing_parameters, listing_read
 from apps.nodes.api.serializers import NodeErrorSerializer
 from apps.nodes.api.views import NODE_ID
 from apps.nodes.models import FigureKind
 from apps.pools.api import serializers as shapes
 from apps.pools.selectors import PoolRow, pools_view
+
+POOLS: dict[str, Any] = {
+    "orders": ("pool_id", "pool_name", "mod_name"),
+    "filters": {"live": (TRUE, FALSE, "null"), "mod_name": ()},
+}
+DEVICES: dict[str, Any] = {
+    "orders": (
+        *("pool_id", "pool_name", "total_capacity", "remaining_capacity"),
+        *("read_bytes_per_s", "write_bytes_per_s", "predicted_ttl_days"),
+    ),
+    "filters": {"pool_id": (), "bdev_type": tuple("0123456")},
+}
+CONTAINERS: dict[str, Any] = {
+    "orders": ("pool_id", "pool_name", "chimod_name", "container_id"),
+    "filters": {"pool_id": (), "chimod_name": ()},
+}
+IN_NAMES = "A part of the pool's name."
 
 
 class PoolsViewSet(LiveViewSet):
@@ -28,20 +46,34 @@ class PoolsViewSet(LiveViewSet):
     @extend_schema(
         operation_id="pools",
         summary="Declared pools, and where they run",
+        parameters=listing_parameters(**POOLS, searched=IN_NAMES),
         responses=answers(
             shapes.PoolsSerializer,
+            bad=True,
             missing=ConfigMissingSerializer,
             unreachable=ConfigBrokenSerializer,
         ),
     )
     def retrieve(self, request: Request) -> HttpResponse:
+        listing = listing_read(request, **POOLS, searched=True)
         view = pools_view(cluster_current(), at=utc_now())
         if view.config.config is None:
             raise config_error(view.config)
+        fields = {
+            declared: listing.chosen(
+                [pool_fields(pool) for pool in view.pools if pool.declared is declared],
+                texts=("pool_name",),
+            )
+            for declared in (True, False)
+        }
+        # One list of two parts: pages go through the declared ones first.
+        page, paging = listing.page([*fields[True], *fields[False]])
+        split = max(0, len(fields[True]) - listing.offset)
         body = live_body(
             {
-                "pools": [pool_fields(pool) for pool in view.pools if pool.declared],
-                "undeclared": [pool_fields(pool) for pool in view.pools if not pool.declared],
+                "pools": page[:split],
+                "undeclared": page[split:],
+                **paging,
                 "nodes_known": view.nodes_known,
                 "nodes": view.nodes_total,
             },
@@ -57,13 +89,16 @@ class NodeBlockDevicesViewSet(LiveViewSet):
     @extend_schema(
         operation_id="node_bdev_stats",
         summary="Block devices of one node",
-        parameters=[NODE_ID],
-        responses=answers(shapes.DevicesSerializer, unreachable=NodeErrorSerializer, node=True),
+        parameters=[NODE_ID, *listing_parameters(**DEVICES, searched=IN_NAMES)],
+        responses=answers(
+            shapes.DevicesSerializer, unreachable=NodeErrorSerializer, bad=True, node=True
+        ),
     )
     def retrieve(self, request: Request, node_id: str) -> HttpResponse:
-        at = utc_now()
+        at, listing = utc_now(), listing_read(request, **DEVICES, searched=True)
         found = node_figures(node_row_find(node_id, at=at), FigureKind.BLOCK_DEVICES, at=at)
-        fields = {"devices": found.latest.figures}
+        page, paging = listing.page(listing.chosen(found.latest.figures, texts=("pool_name",)))
+        fields = {"devices": page, **paging}
         return live_response(request, node_figures_body(found, fields))
 
 
@@ -73,13 +108,16 @@ class NodeContainersViewSet(LiveViewSet):
     @extend_schema(
         operation_id="node_container_stats",
         summary="Containers of one node, with what they have learned",
-        parameters=[NODE_ID],
-        responses=answers(shapes.ContainersSerializer, unreachable=NodeErrorSerializer, node=True),
+        parameters=[NODE_ID, *listing_parameters(**CONTAINERS, searched=IN_NAMES)],
+        responses=answers(
+            shapes.ContainersSerializer, unreachable=NodeErrorSerializer, bad=True, node=True
+        ),
     )
     def retrieve(self, request: Request, node_id: str) -> HttpResponse:
-        at = utc_now()
+        at, listing = utc_now(), listing_read(request, **CONTAINERS, searched=True)
         found = node_figures(node_row_find(node_id, at=at), FigureKind.CONTAINERS, at=at)
-        fields = {"containers": found.latest.figures}
+        page, paging = listing.page(listing.chosen(found.latest.figures, texts=("pool_name",)))
+        fields = {"containers": page, **paging}
         return live_response(request, node_figures_body(found, fields))
 
 
