@@ -5,6 +5,7 @@ from __future__ import annotations
 from csp.decorators import csp_update
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.views.decorators.http import require_safe
 from drf_spectacular.renderers import (
     OpenApiJsonRenderer,
     OpenApiJsonRenderer2,
@@ -29,9 +30,18 @@ class ApiSchemaView(SpectacularAPIView):
     ]
 
 
-# Swagger UI draws with style attributes of its own; scripts stay the portal's files only.
+# Both draw with style attributes of their own; scripts stay the portal's files only.
 @portal_permission("view_live")
 @csp_update({"style-src": ["'unsafe-inline'"]})
+@require_safe
 def api_docs(request: HttpRequest) -> HttpResponse:
-    """The schema for people, from vendored files."""
+    """The schema for people, to try out, from vendored files."""
     return render(request, "api/docs.html")
+
+
+@portal_permission("view_live")
+@csp_update({"style-src": ["'unsafe-inline'"]})
+@require_safe
+def api_redoc(request: HttpRequest) -> HttpResponse:
+    """The schema for people, to read, from vendored files."""
+    return render(request, "api/redoc.html")

@@ -9,7 +9,7 @@ from django.urls import include, path, re_path
 from apps.accounts.decorators import portal_public
 from apps.common import error_views
 from clio_portal import health
-from clio_portal.api_docs import ApiSchemaView, api_docs
+from clio_portal.api_docs import ApiSchemaView, api_docs, api_redoc
 
 urlpatterns = [
     # First, because scripts ask for the topology more often than for anything else.
@@ -25,6 +25,7 @@ urlpatterns = [
     path("", include("apps.accounts.urls")),
     path("api/schema", ApiSchemaView.as_view(), name="api-schema"),
     path("api/docs", api_docs, name="api-docs"),
+    path("api/redoc", api_redoc, name="api-redoc"),
     # Not left to handler404: with DEBUG that would be a page, and the API answers JSON always.
     re_path(r"^api(?:/.*)?$", portal_public(error_views.not_found), name="api-not-found"),
     path("admin/", admin.site.urls),

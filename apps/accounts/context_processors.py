@@ -19,6 +19,7 @@ MENU = (
     ("jobs", "Jobs", "view_jobs"),
     ("audit", "Audit", "view_audit"),
     ("people", "People", "manage_people"),
+    ("api-docs", "API", "view_live"),
 )
 
 
