@@ -13,6 +13,7 @@ from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, URLResolver, path, reverse
 from django.utils import timezone
+from django.views.decorators.http import require_safe
 
 from apps.accounts.decorators import SIGNED_IN, portal_permission, portal_public
 from apps.accounts.roles import permission_full_name
@@ -106,6 +107,7 @@ def fresh_for_forms(view: Callable[..., HttpResponseBase]) -> Callable[..., Http
 
 
 @portal_permission(SIGNED_IN)
+@require_safe
 def _to_password(request: HttpRequest) -> HttpResponse:
     return redirect("password")
 
