@@ -66,16 +66,16 @@ def jobs_make(count: int) -> dict[str, int]:
         ControlJob(
             cluster=cluster,
             node=found,
-            node_number=found.node_id,
+            node_number=number,
             node_name=found.address,
             action="status",
-            status="succeeded" if found.node_id else "failed",
+            status="succeeded" if number else "failed",
             requested_by=user,
             requested_by_name="o",
             batch=batch,
             queued_at=at,
         )
-        for found in Node.objects.filter(cluster=cluster)[:count]
+        for number, found in enumerate(Node.objects.filter(cluster=cluster)[:count])
     )
     BatchItem.objects.bulk_create(
         BatchItem(batch=batch, node=job.node, node_number=job.node_number, position=place, job=job)
