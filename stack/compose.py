@@ -96,7 +96,7 @@ class ComposeStack:
         name = self.containers()["control"]
         done = self._podman(
             *("exec", "--interactive", name, "python", "manage.py", *arguments),
-            timeout_s=180,
+            timeout_s=600,
             text=text,
             check=False,
         )

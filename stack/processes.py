@@ -80,7 +80,7 @@ class ProcessStack:
 
     def manage(self, *arguments: str, text: str | None = None) -> tuple[int, str]:
         argv = [sys.executable, "manage.py", *arguments]
-        done = run(argv, timeout_s=180, env=self._env("control"), text=text, check=False)
+        done = run(argv, timeout_s=600, env=self._env("control"), text=text, check=False)
         return done.returncode, done.stdout if done.returncode == 0 else done.stdout + done.stderr
 
     def node_is_there(self, node_id: int) -> bool:
@@ -95,10 +95,10 @@ class ProcessStack:
         clio_run = runtime_install("2.3.2")
         self._cluster = LocalCluster(self._folder / "cluster", clio_run=clio_run).start()
         self._own = self._settings(self._cluster)
-        prepared = run(self._argv(PREPARE), timeout_s=180, env=self._env(PREPARE))
+        prepared = run(self._argv(PREPARE), timeout_s=600, env=self._env(PREPARE))
         self._say(prepared.stdout.strip().splitlines()[0])
         static = [sys.executable, "manage.py", "collectstatic", "--noinput", "--verbosity", "0"]
-        run(static, timeout_s=120, env=self._env(PREPARE))
+        run(static, timeout_s=600, env=self._env(PREPARE))
         for name in SERVICES:
             with (self._folder / f"{name}.log").open("wb") as log:
                 self._running[name] = subprocess.Popen(
