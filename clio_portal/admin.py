@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any, TypeVar, cast
 
-from django.contrib.admin import AdminSite
+from django.contrib.admin import AdminSite, ModelAdmin
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
@@ -19,6 +19,7 @@ from apps.accounts.decorators import SIGNED_IN, portal_permission, portal_public
 from apps.accounts.roles import permission_full_name
 from apps.accounts.sessions import READS, fresh_sign_in
 from apps.accounts.views import SignOutView
+from apps.audit.admin_edits import RecordsEdits
 from apps.history.selectors import retention_plan
 
 AnyView = TypeVar("AnyView", bound=Callable[..., Any])
@@ -37,6 +38,12 @@ class PortalAdminSite(AdminSite):
     def has_permission(self, request: HttpRequest) -> bool:
         """A role opens it; Django's staff flag has no meaning here."""
         return request.user.has_perm(permission_full_name(ENTRY))
+
+    def register(self, model_or_iterable: Any, admin_class: Any = None, **options: Any) -> None:
+        """Whatever is registered, its edits are in the audit trail."""
+        wanted = admin_class or ModelAdmin
+        recording = type(wanted.__name__, (RecordsEdits, wanted), {"__module__": wanted.__module__})
+        super().register(model_or_iterable, recording, **options)
 
     def admin_view(self, view: AnyView, cacheable: bool = False) -> AnyView:
         guarded = fresh_for_forms(super().admin_view(view, cacheable))

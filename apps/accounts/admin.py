@@ -37,6 +37,8 @@ else:
 class ManagesPeople:
     """Seen and changed by those who may manage people; nothing is added or deleted here."""
 
+    records_itself = True
+
     def _may(self, request: HttpRequest) -> bool:
         return bool(request.user.has_perm(permission_full_name("manage_people")))
 

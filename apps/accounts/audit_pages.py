@@ -20,12 +20,11 @@ from django.views.decorators.http import require_safe
 from apps.accounts.decorators import portal_permission
 from apps.audit.export import audit_csv, audit_json
 from apps.audit.models import AuditEvent, Outcome
-from apps.audit.selectors import AuditFilter, audit_events
+from apps.audit.selectors import AuditFilter, audit_event_get, audit_events
 from apps.common.errors import PortalError
 
 EVENTS_PER_PAGE = 50
 TEXT_LENGTH = 150
-MAX_NUMBER = 2**63 - 1
 TEXT_FIELDS = ("actor", "action", "target", "outcome", "address", "job", "text")
 TIME_FIELDS = ("since", "until")
 FIELDS = (*TEXT_FIELDS, *TIME_FIELDS)
@@ -79,9 +78,7 @@ def audit_page(request: HttpRequest) -> HttpResponse:
 @require_safe
 @portal_permission("view_audit")
 def audit_event_page(request: HttpRequest, number: int) -> HttpResponse:
-    event = None
-    if number <= MAX_NUMBER:
-        event = AuditEvent.objects.filter(number=number).first()
+    event = audit_event_get(number)
     if event is None:
         raise EventUnknown(number)
     neighbours = AuditEvent.objects.filter(number__in=(number - 1, number + 1))

@@ -9,6 +9,8 @@ from django.db.models import Q, QuerySet
 
 from apps.audit.models import AuditEvent
 
+MAX_NUMBER = 2**63 - 1
+
 
 @dataclass(frozen=True, slots=True)
 class AuditFilter:
@@ -23,6 +25,14 @@ class AuditFilter:
     text: str = ""
     since: datetime | None = None
     until: datetime | None = None
+
+
+def audit_event_get(number: int) -> AuditEvent | None:
+    """``None``: no such event (it may have left by retention)."""
+    event: AuditEvent | None = None
+    if 0 < number <= MAX_NUMBER:
+        event = AuditEvent.objects.filter(number=number).first()
+    return event
 
 
 def audit_events(wanted: AuditFilter) -> QuerySet[AuditEvent]:

@@ -6,10 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from django.db import transaction
 from django.db.models import F
 
+from apps.audit.models import Outcome
+from apps.audit.services import Actor, AuditTarget, audit_record
+from apps.cluster.changes import config_changes
 from apps.cluster.discovery import Discovery, discover
 from apps.cluster.models import Cluster, ConfigStatus, ConfigVersion
 from apps.cluster.problems import ConfigProblem
@@ -75,6 +79,10 @@ def config_check(
         problem = found.problem or _vanished(found, status.current)
         version = _version_store(cluster, found, status.current, at=at)
         error = problem.as_dict() if problem else None
+        if version != status.current:
+            _version_record(status.current, version, at=at)
+        if error != status.error:
+            _problem_record(problem, path=found.path or status.path, before=status.error, at=at)
         changed = error != status.error or version != status.current
         status.checked_at = at
         status.searched = list(found.searched)
@@ -131,4 +139,35 @@ def _version_store(
         read_at=at,
         config=found.config,
         legacy=list(found.legacy),
+    )
+
+
+def _version_record(old: ConfigVersion | None, new: ConfigVersion | None, *, at: datetime) -> None:
+    """Another configuration is in force: which values are new."""
+    before, after = config_changes(old, new)
+    audit_record(
+        action="config.change",
+        actor=Actor.portal(),
+        target=AuditTarget("config", str(new.number) if new else "", new.path if new else ""),
+        before=before if old else None,
+        after=after,
+        at=at,
+    )
+
+
+def _problem_record(
+    problem: ConfigProblem | None,
+    *,
+    path: Path | str,
+    before: dict[str, Any] | None,
+    at: datetime,
+) -> None:
+    audit_record(
+        action="config.problem" if problem else "config.problem_over",
+        actor=Actor.portal(),
+        outcome=Outcome.FAILED if problem else Outcome.SUCCEEDED,
+        target=AuditTarget("config", "", str(path)),
+        before=before,
+        after=problem.as_dict() if problem else None,
+        at=at,
     )

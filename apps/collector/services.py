@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import os
+from dataclasses import asdict
 from datetime import datetime, timedelta
 from pathlib import Path
 
 from django.db.models import Min
 
+from apps.audit.services import Actor, AuditTarget, audit_record
 from apps.cluster.services import ConfigCheck, cluster_ensure, cluster_touch, config_check
 from apps.collector.crew import crew_leave
 from apps.collector.engine import Engine, engine_close, engine_get, engine_held
-from apps.collector.history.upkeep import history_upkeep
+from apps.collector.history.upkeep import Kept, history_upkeep
 from apps.collector.models import HistoryFeed
 from apps.collector.rounds import RoundResult, round_run
 from apps.collector.store import samples_prune
-from apps.history.services import collection_mark
+from apps.history.services import collection_mark, retention_limits
 from apps.nodes.models import FigureKind, Node
 from apps.nodes.services import nodes_sync
 
@@ -65,7 +67,20 @@ def maintain(*, at: datetime) -> int:
 
     Samples that the history does not hold yet wait for it, but not for ever.
     """
-    history_upkeep(at=at)
+    kept = history_upkeep(at=at)
+    if kept.removed:
+        history_removal_record(kept, at=at)
     fed_to = HistoryFeed.objects.aggregate(Min("chunk_position"))["chunk_position__min"]
     fed = samples_prune(before=at - SAMPLES_KEPT, up_to=fed_to or 0)
     return fed + samples_prune(before=at - SAMPLES_WAIT)
+
+
+def history_removal_record(kept: Kept, *, at: datetime) -> None:
+    """Figures left the history for their age or its size: about once an hour."""
+    audit_record(
+        action="history.retention",
+        actor=Actor.portal(),
+        target=AuditTarget("history", "", "history"),
+        after={"removed_rows": kept.removed, **asdict(retention_limits())},
+        at=at,
+    )

@@ -30,6 +30,7 @@ else:
 class AccessAdmin(_ModelAdmin):
     """Whoever may change settings; each change with what was and what is."""
 
+    records_itself = True
     list_select_related = True
     readonly_fields = ("changed_at",)
 

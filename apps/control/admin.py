@@ -1,5 +1,5 @@
 """Control in Django's admin site."""
 
-from apps.control import access_admin, node_admin
+from apps.control import access_admin, jobs_admin, node_admin
 
-__all__ = ["access_admin", "node_admin"]
+__all__ = ["access_admin", "jobs_admin", "node_admin"]

@@ -110,6 +110,16 @@ class BatchUnknown(PortalError):
         super().__init__(f"There is no batch {pk}.", code="batch_unknown", status=404)
 
 
+class EventUnknown(PortalError):
+    def __init__(self, number: str) -> None:
+        super().__init__(
+            f"There is no event {number[:40]!r} in the audit trail.",
+            code="event_unknown",
+            status=404,
+            remedy="It may have left by retention, which is itself an event of the trail.",
+        )
+
+
 class BatchConflict(PortalError):
     """The batch is not in a state that allows this."""
 

@@ -60,6 +60,7 @@ class AccessInline(ChangesSettings, _Inline):
 class NodeAdmin(ChangesSettings, _ModelAdmin):
     """The host list makes nodes, and the collector says how they are: only the way is set here."""
 
+    records_itself = True
     list_display = (
         "label",
         "host",

@@ -5,6 +5,7 @@ import django_stubs_ext
 
 from clio_portal.settings.api import *
 from clio_portal.settings.apps import *
+from clio_portal.settings.audit import *
 from clio_portal.settings.auth import *
 from clio_portal.settings.celery import *
 from clio_portal.settings.control import *

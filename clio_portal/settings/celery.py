@@ -39,10 +39,12 @@ __all__ = [
 
 COLLECTOR_TASKS = "apps.collector.tasks."
 CONTROL_TASKS = "apps.control.tasks."
+AUDIT_TASKS = "apps.audit.tasks."
 MAINTAIN_S = 60.0
 HISTORY_FEED_S = 5.0
 """How often is looked whether there is something for the history; see the feed itself."""
 TEND_S = 2.0
+AUDIT_RETENTION_S = 6 * 3600.0
 
 
 KEPT_S = 30.0
@@ -93,10 +95,11 @@ CELERY_ENABLE_UTC = True
 CELERY_TASK_ALWAYS_EAGER = PORTAL_MODE == "test"
 CELERY_TASK_DEFAULT_QUEUE = "collector"
 CELERY_TASK_ROUTES = {
+    "apps.audit.tasks.*": {"queue": "collector"},
     "apps.collector.tasks.*": {"queue": "collector"},
     "apps.control.tasks.*": {"queue": "control"},
 }
-CELERY_IMPORTS = ["apps.collector.tasks", "apps.control.tasks"]
+CELERY_IMPORTS = ["apps.audit.tasks", "apps.collector.tasks", "apps.control.tasks"]
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 # Threads: a process has one set of connections to the runtimes, and one memory of them. A
 # further process takes a share of the nodes, not of the rounds.
@@ -118,6 +121,7 @@ CELERY_BEAT_SCHEDULE = {
     "config-watch": _entry(COLLECTOR_TASKS + "config_watch_task", portal.PORTAL_POLL_CONFIG_S),
     "history-feed": _entry(COLLECTOR_TASKS + "history_feed_task", HISTORY_FEED_S),
     "maintain": _entry(COLLECTOR_TASKS + "maintain_task", MAINTAIN_S),
+    "audit-retention": _entry(AUDIT_TASKS + "audit_retention_task", AUDIT_RETENTION_S),
     # Not on the queue of the jobs: there it would wait for the jobs that it looks after.
     "control-tend": _entry(CONTROL_TASKS + "control_tend_task", TEND_S),
 }

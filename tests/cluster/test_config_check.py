@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from apps.audit.models import AuditEvent
 from apps.cluster.models import Cluster, ConfigStatus, ConfigVersion
 from apps.cluster.selectors import config_view
 from apps.cluster.services import (
@@ -206,3 +207,27 @@ def test_the_heartbeat_keeps_the_time_of_the_last_change() -> None:
     assert cluster.polled_at == AT + timedelta(seconds=4)
     assert cluster.connection_since == AT + timedelta(seconds=2)
     assert (cluster.connected, cluster.connection_reason, cluster.poll_number) == (True, "", 3)
+
+
+def test_each_change_is_in_the_audit_trail_without_secrets(desk: Desk) -> None:
+    good = "networking: {port: 9600}\ns3: {secret: sesame}\nruntime: {num_threads: 4}\n"
+    desk.write("networking: {port: 9500}\ns3: {secret: other}\n")
+    desk.write(good)
+    desk.write("networking: [\n")
+    desk.look()
+    desk.write(good)
+    first, second, problem, over = AuditEvent.objects.order_by("number")
+    assert (first.action, first.actor_name) == ("config.change", "portal")
+    assert (first.before, first.after["version"], first.target_id) == (None, 1, "1")
+    assert second.before["config.networking.port"] == 9500
+    assert second.after["config.networking.port"] == 9600
+    assert second.after["config.runtime.num_threads"] == 4
+    assert (second.before["hosts"], second.after["hosts"]) == (
+        ["127.0.0.1:9500"],
+        ["127.0.0.1:9600"],
+    )
+    assert second.before["sha256"] != second.after["sha256"]
+    assert (problem.action, problem.outcome) == ("config.problem", "failed")
+    assert problem.after["line"] == 2
+    assert (over.action, over.outcome, over.after) == ("config.problem_over", "succeeded", None)
+    assert "sesame" not in str([event.after for event in AuditEvent.objects.all()])

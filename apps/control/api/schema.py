@@ -36,6 +36,14 @@ BATCH = OpenApiParameter(
 )
 
 
+EVENT = OpenApiParameter(
+    "number",
+    {"type": "integer", "minimum": 1, "maximum": MAX_PK},
+    OpenApiParameter.PATH,
+    description="The event's number.",
+)
+
+
 def parameter(name: str, kind: dict[str, Any], description: str) -> OpenApiParameter:
     return OpenApiParameter(name, kind, description=description)
 

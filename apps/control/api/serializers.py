@@ -5,6 +5,7 @@ from __future__ import annotations
 from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
 
+from apps.audit.models import Outcome
 from apps.cluster.api.serializers import ErrorSerializer
 from apps.control.actions import ACTIONS
 from apps.control.models import BatchStatus, JobStatus
@@ -269,3 +270,35 @@ class MaintenanceSerializer(Any_):
 
     node_id = whole("The node.")
     maintenance = InMaintenanceSerializer(allow_null=True, help_text="`null`: it is in service.")
+
+
+class AuditEventSerializer(Any_):
+    """One event of the audit trail."""
+
+    number = whole("Counts from 1 without gaps.")
+    at = serializers.DateTimeField(help_text="When: UTC.")
+    action = text("What was done: a dotted word, the subject first.")
+    outcome = serializers.ChoiceField(choices=Outcome.values, help_text="What came out.")
+    actor_id = whole("Who did it; `null`: the portal, or nobody known.", null=True)
+    actor_name = text("That account's name at the time.")
+    address = text("From where.")
+    request_id = text("The request's own name, as in the portal's log.")
+    user_agent = text("With what program.")
+    target_kind = text("What kind of thing it was done to.")
+    target_id = text("That thing's key.")
+    target_name = text("Its name at the time.")
+    reason = text("Why.")
+    before = serializers.DictField(allow_null=True, help_text="What was; secrets masked.")
+    after = serializers.DictField(allow_null=True, help_text="What is since; secrets masked.")
+    job_id = text("The control job that it belongs to.")
+    previous_hash = text("Hash of the event before.")
+    hash = text("SHA-256 over the event and `previous_hash`.")
+
+
+@extend_schema_serializer(many=False)
+class AuditListSerializer(Any_):
+    """Events, newest first."""
+
+    events = AuditEventSerializer(many=True)
+    count = whole("Events that the filter leaves.")
+    next = serializers.CharField(allow_null=True, help_text="The next page; `null`: there is none.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.urls import URLPattern, path
 from rest_framework.viewsets import ViewSetMixin
 
+from apps.control.api.audit_views import AuditViewSet
 from apps.control.api.batch_views import BatchViewSet
 from apps.control.api.job_views import JobViewSet
 from apps.control.api.maintenance_views import MaintenanceViewSet
@@ -23,6 +24,10 @@ def _routes(
 
 
 urlpatterns = [
+    *_routes("audit", AuditViewSet, {"get": "list"}, "api-audit"),
+    *_routes("audit/export.csv", AuditViewSet, {"get": "export_csv"}, "api-audit-csv"),
+    *_routes("audit/export.json", AuditViewSet, {"get": "export_json"}, "api-audit-json"),
+    *_routes("audit/<str:number>", AuditViewSet, {"get": "retrieve"}, "api-audit-event"),
     *(
         pattern
         for action in ACTIONS
