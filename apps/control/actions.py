@@ -45,6 +45,11 @@ class Action:
     takes_down: bool
     """Does the node stop serving? Then people are warned where that hurts most."""
 
+    @property
+    def changes(self) -> bool:
+        """Does it do anything to the node, or does it only ask?"""
+        return any(step.goal is not Goal.NONE for step in self.steps)
+
 
 STOP = Step(
     word="stop",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from apps.control.views import actions, batches, jobs
+from apps.control.views import actions, batches, jobs, maintenance
 
 urlpatterns = [
     path(
@@ -14,6 +14,14 @@ urlpatterns = [
     ),
     path("node/<int:node_id>/actions", actions.node_actions_page, name="node-actions"),
     path("node/<int:node_id>/actions/<str:action>", actions.node_action_page, name="node-action"),
+    path(
+        "node/<int:node_id>/maintenance", maintenance.node_maintenance_page, name="node-maintenance"
+    ),
+    path(
+        "node/<int:node_id>/maintenance/end",
+        maintenance.node_maintenance_end_page,
+        name="node-maintenance-end",
+    ),
     path("jobs", jobs.jobs_page, name="jobs"),
     path("jobs/<int:pk>", jobs.job_page, name="job"),
     path("jobs/<int:pk>/cancel", jobs.job_cancel_page, name="job-cancel"),

@@ -52,6 +52,8 @@ class Node(models.Model):
     dialback_address = models.CharField(max_length=255, blank=True)
     dialback_pairs_spent = models.PositiveIntegerField(null=True, blank=True)
     is_simulated = models.BooleanField(default=False)
+    last_action = models.JSONField(null=True, blank=True)
+    """What was last done to it from here, as `services.ActionNote` writes it; shown on its card."""
     created_at = models.DateTimeField()
     retired_at = models.DateTimeField(null=True, blank=True)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from apps.cluster.models import Cluster
@@ -31,11 +31,14 @@ NODE_COLUMNS = (
     "state_reason",
     "is_leader",
     "is_simulated",
+    "last_action",
     "maintenance__by_name",
     "maintenance__reason",
     "maintenance__since",
     "maintenance__until",
 )
+NOT_IN_CONTRACT = ("pk", "action_is_news")
+ACTION_IS_NEWS_FOR = timedelta(hours=12)
 FIGURE_COLUMNS = ("node_id", "figures", "sampled_at", "received_at", "answered_at")
 
 
@@ -84,10 +87,18 @@ class NodeRow:
     hbm_usage_pct: float | None
     maintenance: InMaintenance | None = None
     """``None``: it is in service."""
+    last_action: dict[str, Any] | None = None
+    """See `services.ActionNote`; ``None``: nothing was ever done to it from here."""
+    action_is_news: bool = False
+    """Does `last_action` go on, or has it come to its end lately, or is the node not up since?"""
 
     def as_contract(self) -> dict[str, Any]:
         """The API contract's Node, with the portal's additions; times stay datetimes."""
-        found = {item.name: getattr(self, item.name) for item in fields(self) if item.name != "pk"}
+        found = {
+            item.name: getattr(self, item.name)
+            for item in fields(self)
+            if item.name not in NOT_IN_CONTRACT
+        }
         if self.maintenance is not None:
             found["maintenance"] = asdict(self.maintenance)
         return found
@@ -179,8 +190,16 @@ def node_row_build(
         age_s=age_s(system.received_at, at=at),
         stale=stale,
         maintenance=_maintenance(node, at=at),
+        last_action=node["last_action"],
+        action_is_news=_is_news(node["last_action"], up=up, at=at),
         **{name: figures.get(name) for name in FIGURES_SHOWN},
     )
+
+
+def _is_news(action: Mapping[str, Any] | None, *, up: bool, at: datetime) -> bool:
+    if action is None:
+        return False
+    return not up or at - datetime.fromisoformat(action["at"]) < ACTION_IS_NEWS_FOR
 
 
 def _maintenance(node: Mapping[str, Any], *, at: datetime) -> InMaintenance | None:

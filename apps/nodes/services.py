@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 
 from django.db import transaction
@@ -147,3 +147,25 @@ def node_states_store(verdicts: Sequence[StateVerdict], *, at: datetime) -> int:
             )
     StateChange.objects.bulk_create(changed, batch_size=500)
     return len(changed)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActionNote:
+    """What is being done, or was last done, to a node: a control job in short."""
+
+    job: int
+    action: str
+    status: str
+    by: str
+    reason: str
+    at: datetime
+    """Of this status."""
+
+
+REASON_SHOWN = 300
+
+
+def node_action_note(node_pk: int, note: ActionNote) -> None:
+    """Keep it with the node, for its card and its entry in the topology."""
+    stored = {**asdict(note), "reason": note.reason[:REASON_SHOWN], "at": note.at.isoformat()}
+    Node.objects.filter(pk=node_pk).update(last_action=stored)

@@ -13,6 +13,7 @@ from apps.accounts.models import User
 from apps.accounts.roles import permission_full_name
 from apps.audit.models import Outcome
 from apps.audit.services import audit_record
+from apps.cluster.services import cluster_touch
 from apps.common.request_context import RequestContext, request_context
 from apps.control.actions import Action, action_get
 from apps.control.errors import (
@@ -25,7 +26,7 @@ from apps.control.errors import (
 )
 from apps.control.models import ControlJob, JobBatch, JobStatus, JobTransition
 from apps.control.services.dispatch import job_dispatch_on_commit
-from apps.control.services.records import job_actor, job_context, job_target
+from apps.control.services.records import job_actor, job_context, job_note, job_target
 from apps.control.warnings import warnings_of
 from apps.nodes.models import Node
 
@@ -150,6 +151,8 @@ def job_add(
         job_id=str(job.pk),
         at=at,
     )
+    job_note(job, at=at)
+    cluster_touch(node.cluster)
     job_dispatch_on_commit(job.pk)
     return job
 

@@ -11,7 +11,9 @@ from apps.audit.models import Outcome
 from apps.audit.services import Actor, AuditTarget, audit_record
 from apps.cluster.services import cluster_touch
 from apps.common.request_context import RequestContext
+from apps.control.actions import action_get
 from apps.control.models import FINAL, TRANSITIONS, ControlJob, JobStatus, JobTransition
+from apps.nodes.services import ActionNote, node_action_note
 
 AUDIT_OUTCOMES = {
     JobStatus.SUCCEEDED: Outcome.SUCCEEDED,
@@ -59,8 +61,23 @@ def job_move(
             setattr(job, name, value)
         if to in FINAL:
             _audit_end(job, at=at)
+        job_note(job, at=at)
         cluster_touch(job.cluster)
     return True
+
+
+def job_note(job: ControlJob, *, at: datetime) -> None:
+    """What is done to a node stands on its card; a mere question does not."""
+    if action_get(job.action).changes:
+        note = ActionNote(
+            job=job.pk,
+            action=job.action,
+            status=job.status,
+            by=job.requested_by_name,
+            reason=job.reason,
+            at=at,
+        )
+        node_action_note(job.node_id, note)
 
 
 def job_actor(job: ControlJob) -> Actor:

@@ -41,6 +41,7 @@ from apps.nodes.models import Node
 log = structlog.get_logger(__name__)
 
 MOST_NODES = 2000
+UNSUCCESSFUL = frozenset(FINAL) - {JobStatus.SUCCEEDED}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +74,7 @@ def batch_launch(
     if len({node.pk for node in nodes}) < len(nodes):
         raise BatchInvalid("A node is named twice.")
     size = min(wanted.size or len(nodes), len(nodes))
-    repeated = _repeated(order, user=user)
+    repeated = _repeated(wanted, nodes, user=user)
     if repeated is not None:
         return BatchLaunched(repeated, created=False)
     warnings = warnings_of(
@@ -91,7 +92,7 @@ def batch_launch(
             batch = _batch_add(cluster, nodes, user, wanted, size, warnings, at=at)
             batch_advance(batch.pk, at=at)
     except IntegrityError:
-        repeated = _repeated(order, user=user)
+        repeated = _repeated(wanted, nodes, user=user)
         if repeated is None:
             raise
         return BatchLaunched(repeated, created=False)
@@ -143,13 +144,20 @@ def _batch_add(
     return batch
 
 
-def _repeated(order: Order, *, user: User) -> JobBatch | None:
+def _repeated(wanted: BatchOrder, nodes: Sequence[Node], *, user: User) -> JobBatch | None:
+    """The batch that the same request made before. Raises IdempotencyReused for another one."""
+    order = wanted.order
     if not order.idempotency_key:
         return None
     batch: JobBatch | None = JobBatch.objects.filter(
         requested_by=user, idempotency_key=order.idempotency_key
     ).first()
-    if batch is not None and (batch.action, batch.reason) != (order.action, order.reason.strip()):
+    if batch is None:
+        return None
+    asked = (order.action, order.reason.strip(), min(wanted.size or len(nodes), len(nodes)))
+    same_order = (batch.action, batch.reason, batch.size) == asked
+    same_nodes = list(batch.items.values_list("node_id", flat=True)) == [node.pk for node in nodes]
+    if not same_order or not same_nodes or batch.stop_on_failure != wanted.stop_on_failure:
         raise IdempotencyReused
     return batch
 
@@ -176,11 +184,12 @@ def batch_advance(pk: int, *, at: datetime) -> None:
         batch = JobBatch.objects.select_for_update().select_related("cluster").get(pk=pk)
         if batch.status not in OPEN:
             return
-        jobs = list(ControlJob.objects.filter(batch=batch).values_list("status", flat=True))
-        failed = [status for status in jobs if status in FINAL and status != JobStatus.SUCCEEDED]
-        active = sum(1 for status in jobs if status not in FINAL)
+        jobs = list(ControlJob.objects.filter(batch=batch).order_by("pk"))
+        failed = next((job for job in jobs if job.status in UNSUCCESSFUL), None)
+        active = sum(1 for job in jobs if not job.is_final)
         if failed and batch.stop_on_failure:
-            _items_skip(batch, "A node before it failed.")
+            what = f"node {failed.node_number}'s job {failed.pk} {failed.get_status_display()}"
+            _items_skip(batch, f"Not begun: {what}.")
         elif batch.status == BatchStatus.RUNNING:
             active += _launch_next(batch, room=batch.size - active, at=at)
         if active == 0 and not batch.items.filter(status=ItemStatus.WAITING).exists():

@@ -61,7 +61,8 @@ def node_control_fragment(request: HttpRequest, node_id: int) -> HttpResponse:
 
 def _panel_cursor(row: NodeRow, jobs: list[ControlJob]) -> str:
     told = ".".join(f"{job.pk}{job.status}{job.cancel_requested_at is not None}" for job in jobs)
-    return f"{row.state}.{int(settings.PORTAL_READ_ONLY)}.{told}"
+    kept = int(row.maintenance is not None)
+    return f"{row.state}.{int(settings.PORTAL_READ_ONLY)}.{kept}.{told}"
 
 
 @require_safe

@@ -19,7 +19,7 @@ from apps.cluster.selectors import cluster_current
 from apps.common.errors import PortalError
 from apps.control.actions import ACTIONS, Action, action_get
 from apps.control.errors import BatchConflict, IdempotencyReused
-from apps.control.models import JobBatch
+from apps.control.models import BatchItem, JobBatch, JobStatus
 from apps.control.remote.types import RemoteFailure
 from apps.control.selectors import batch_counts, batch_get, batches
 from apps.control.services.dry_run import Rehearsal, control_job_rehearse
@@ -34,9 +34,11 @@ from apps.control.services.rolling import (
 )
 from apps.control.views.common import (
     NOTHING_NEW,
+    REASON_LENGTH,
     actor_of,
     key_new,
     key_of,
+    query_of,
     reason_of,
     user_of,
     whole_of,
@@ -104,7 +106,7 @@ def _given(request: HttpRequest) -> dict[str, Any]:
         "size": fields.get("size", "1").strip()[:9],
         # A box that is not ticked is not sent; on the empty form it is ticked.
         "stop_on_failure": "stop_on_failure" in fields or request.method != "POST",
-        "reason": reason_of(request),
+        "reason": reason_of(request) or request.GET.get("reason", "")[:REASON_LENGTH],
     }
 
 
@@ -197,6 +199,7 @@ def _batch_context(batch: JobBatch, *, at: datetime) -> dict[str, Any]:
     counts = batch_counts(batch)
     told = ".".join(f"{name}{count}" for name, count in sorted(counts.items()))
     action = ACTIONS.get(batch.action)
+    left = [item.node_number for item in items if not _is_done(item)]
     return {
         "at": at,
         "section": "jobs",
@@ -206,7 +209,27 @@ def _batch_context(batch: JobBatch, *, at: datetime) -> dict[str, Any]:
         "counts": counts,
         "done": counts.get("succeeded", 0),
         "cursor": f"{batch.status}.{told}",
+        # A canceled batch is over before the jobs that it tells to end.
+        "is_live": batch.finished_at is None or any(_goes_on(item) for item in items),
+        "again": query_of(
+            {
+                "nodes": ",".join(str(number) for number in left),
+                "action": batch.action,
+                "size": str(batch.size),
+                "reason": batch.reason,
+            }
+        )
+        if left
+        else "",
     }
+
+
+def _is_done(item: BatchItem) -> bool:
+    return item.job is not None and item.job.status == JobStatus.SUCCEEDED
+
+
+def _goes_on(item: BatchItem) -> bool:
+    return item.job is not None and not item.job.is_final
 
 
 @portal_permission("operate_nodes")

@@ -20,6 +20,7 @@ from apps.control.models import ControlJob, JobLine, JobStatus, JobTransition
 from apps.control.selectors import JobFilter, job_get, job_lines, jobs
 from apps.control.services import control_job_cancel
 from apps.control.views.common import NOTHING_NEW, actor_of, moment_of, query_of, whole_of
+from apps.nodes.maintenance import maintenance_of
 
 JOBS_PER_PAGE = 50
 LINES_SHOWN = 1000
@@ -125,6 +126,7 @@ def _job_context(job: ControlJob, *, at: datetime) -> dict[str, Any]:
         "checks": checks,
         "cursor": f"{newest}.{len(checks)}.{asked}",
         "node_url": _node_url(job),
+        "kept": maintenance_of(job.node, at=at),
     }
 
 

@@ -69,6 +69,11 @@ class NodeSerializer(serializers.Serializer[object]):
     maintenance = serializers.DictField(
         allow_null=True, help_text="`null`: it is in service. Else why, since when and by whom."
     )
+    last_action = serializers.DictField(
+        allow_null=True,
+        help_text="What was last done to it from here: `job`, `action`, `status`, `by`, `reason`, "
+        "`at`; `null`: nothing ever.",
+    )
     is_simulated = serializers.BooleanField(help_text="Is it no real runtime but a simulated one?")
 
 
