@@ -171,7 +171,6 @@ class Parts:
             start_new_session=True,
         )
         self.workers.append(process)
-        until(lambda: b" ready." in log.read_bytes(), what=f"a Celery worker; see {log}")
         return process
 
     def kill(self, worker: subprocess.Popen[bytes]) -> None:
