@@ -21,7 +21,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "clio_portal.settings")
 django.setup()
 
 from celery import current_app  # noqa: E402
-from django.db import close_old_connections, connection, connections  # noqa: E402
+from django.db import close_old_connections, connections  # noqa: E402
 from django.db.models import Count  # noqa: E402
 
 from apps.accounts.models import User  # noqa: E402
@@ -98,7 +98,7 @@ def burst(action: str, threads: int = 8) -> dict[str, Any]:
     def press(node_id: int) -> int:
         return launch(node_id, action)
 
-    with ThreadPoolExecutor(threads, initializer=connection.close) as pool:
+    with ThreadPoolExecutor(threads) as pool:
         begun = time.monotonic()
         pks = list(pool.map(press, ids))
         taken_s = time.monotonic() - begun
@@ -154,7 +154,7 @@ def send_again(after_s: float = 0.0) -> int:
 def deliver(pk: int, times: int) -> None:
     """The broker delivers the job's message once more, and once more."""
     for _ in range(times):
-        current_app.tasks[RUN_TASK].apply_async(args=(pk,), queue="control")
+        current_app.send_task(RUN_TASK, args=(pk,), queue="control")
 
 
 def events(pk: int) -> list[str]:

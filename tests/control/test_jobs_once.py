@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -34,6 +37,7 @@ from apps.control.services import (
     jobs_dispatch_again,
     jobs_reap,
 )
+from apps.control.services.dispatch import RUN_TASK
 from apps.control.services.progress import (
     Ending,
     job_claim,
@@ -45,6 +49,7 @@ from apps.control.services.records import WrongTransition, job_move
 from apps.runtime.simulated import SimOptions, SimulatedCluster
 from apps.runtime.wire.client import WireClient
 from tests.control.kit import Machines, cluster_of_sim, cluster_with_nodes, fresh, launch
+from tests.platform.process import ROOT, environment
 
 pytestmark = pytest.mark.django_db
 ANN = Actor(None, "ann")
@@ -68,16 +73,15 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Keys of the jobs whose messages went out."""
     messages: list[int] = []
 
-    class Task:
-        @staticmethod
-        def apply_async(*, args: tuple[int], **options: Any) -> None:
-            messages.append(args[0])
+    def send_task(name: str, *, args: tuple[int], **options: Any) -> None:
+        assert (name, options["queue"]) == (RUN_TASK, "control")
+        messages.append(args[0])
 
-    monkeypatch.setattr("apps.control.services.dispatch.current_app.tasks", {RUN: Task})
+    monkeypatch.setattr(SEND, send_task)
     return messages
 
 
-RUN = "apps.control.tasks.control_job_run_task"
+SEND = "apps.control.services.dispatch.current_app.send_task"
 
 
 def in_s(seconds: float) -> datetime:
@@ -159,13 +163,11 @@ def test_the_message_goes_out_on_commit(
 def test_with_the_broker_down_the_job_is_accepted_and_sent_later(
     sent: list[int], monkeypatch: pytest.MonkeyPatch, django_capture_on_commit_callbacks: Any
 ) -> None:
-    class Down:
-        @staticmethod
-        def apply_async(**options: Any) -> None:
-            raise BrokerError("Connection refused")
+    def send_task(*args: Any, **options: Any) -> None:
+        raise BrokerError("Connection refused")
 
     with monkeypatch.context() as away:
-        away.setattr("apps.control.services.dispatch.current_app.tasks", {RUN: Down})
+        away.setattr(SEND, send_task)
         with django_capture_on_commit_callbacks(execute=True):
             job = launch(1).job
         assert jobs_dispatch_again(at=in_s(2)) == 0
@@ -204,6 +206,22 @@ def test_a_claim_that_comes_too_late_closes_the_job(settings: Settings) -> None:
     job = launch(1).job
     assert job_claim(job.pk, holder="w", at=in_s(61)) is None
     assert fresh(job).status == "timed_out"
+
+
+def test_a_process_that_loaded_no_task_can_send_the_message(tmp_path: Path) -> None:
+    """As a web server's: the message names the task, and there is a task of that name."""
+    from apps.control import tasks
+
+    assert tasks.control_job_run_task.name == RUN_TASK
+    script = (
+        "import django; django.setup()\n"
+        "from celery import current_app\n"
+        "from apps.control.services.dispatch import RUN_TASK\n"
+        "assert RUN_TASK not in current_app.tasks\n"
+        "current_app.send_task(RUN_TASK, args=(1,), queue='control', retry=False)\n"
+    )
+    own = environment({"DJANGO_SETTINGS_MODULE": "clio_portal.settings"}, tmp_path)
+    subprocess.run([sys.executable, "-c", script], check=True, cwd=ROOT, env=own)
 
 
 # --- the reaper

@@ -16,6 +16,7 @@ from apps.control.models import ControlJob, JobStatus
 log = structlog.get_logger(__name__)
 
 RUN_TASK = "apps.control.tasks.control_job_run_task"
+"""By its name: a web process that only launches jobs loads no task."""
 AGAIN_AFTER = timedelta(seconds=30)
 """A message that nobody has acted on for so long may be lost."""
 MOST_AT_ONCE = 500
@@ -39,7 +40,7 @@ def job_dispatch(pk: int, *, at: datetime) -> bool:
     if not sent:
         return False
     try:
-        current_app.tasks[RUN_TASK].apply_async(args=(pk,), queue="control", retry=False)
+        current_app.send_task(RUN_TASK, args=(pk,), queue="control", retry=False)
     except (BrokerError, OSError) as error:
         log.warning("the broker does not take a control job", job=pk, error=str(error))
         ControlJob.objects.filter(pk=pk, status=JobStatus.QUEUED, dispatched_at=at).update(
