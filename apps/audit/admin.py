@@ -20,7 +20,7 @@ else:
 TARGET_PAGES = {
     "node": "node",
     "batch": "batch",
-    "user": "admin:accounts_user_change",
+    "account": "admin:accounts_user_change",
 }
 """Kind of target → the name of the page that shows it, by its key."""
 
