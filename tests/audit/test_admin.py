@@ -12,6 +12,7 @@ from django.test import Client, RequestFactory
 
 from apps.accounts.models import User
 from apps.accounts.roles import Role
+from apps.accounts.sessions import FRESH
 from apps.audit.admin_edits import RecordsEdits
 from apps.audit.models import AuditEvent
 from apps.common.time import utc_now
@@ -32,6 +33,9 @@ BATCHES = "/admin/control/jobbatch/"
 def client_of(user: User) -> Client:
     client = Client()
     client.force_login(user, BACKEND)
+    session = client.session
+    session[FRESH] = int(utc_now().timestamp())  # the password was given just now
+    session.save()
     return client
 
 
