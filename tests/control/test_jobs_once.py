@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Iterator
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -49,7 +46,6 @@ from apps.control.services.records import WrongTransition, job_move
 from apps.runtime.simulated import SimOptions, SimulatedCluster
 from apps.runtime.wire.client import WireClient
 from tests.control.kit import Machines, cluster_of_sim, cluster_with_nodes, fresh, launch
-from tests.platform.process import ROOT, environment
 
 pytestmark = pytest.mark.django_db
 ANN = Actor(None, "ann")
@@ -206,22 +202,6 @@ def test_a_claim_that_comes_too_late_closes_the_job(settings: Settings) -> None:
     job = launch(1).job
     assert job_claim(job.pk, holder="w", at=in_s(61)) is None
     assert fresh(job).status == "timed_out"
-
-
-def test_a_process_that_loaded_no_task_can_send_the_message(tmp_path: Path) -> None:
-    """As a web server's: the message names the task, and there is a task of that name."""
-    from apps.control import tasks
-
-    assert tasks.control_job_run_task.name == RUN_TASK
-    script = (
-        "import django; django.setup()\n"
-        "from celery import current_app\n"
-        "from apps.control.services.dispatch import RUN_TASK\n"
-        "assert RUN_TASK not in current_app.tasks\n"
-        "current_app.send_task(RUN_TASK, args=(1,), queue='control', retry=False)\n"
-    )
-    own = environment({"DJANGO_SETTINGS_MODULE": "clio_portal.settings"}, tmp_path)
-    subprocess.run([sys.executable, "-c", script], check=True, cwd=ROOT, env=own)
 
 
 # --- the reaper

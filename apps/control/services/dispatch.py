@@ -16,7 +16,6 @@ from apps.control.models import ControlJob, JobStatus
 log = structlog.get_logger(__name__)
 
 RUN_TASK = "apps.control.tasks.control_job_run_task"
-"""By its name: a web process that only launches jobs loads no task."""
 AGAIN_AFTER = timedelta(seconds=30)
 """A message that nobody has acted on for so long may be lost."""
 MOST_AT_ONCE = 500
