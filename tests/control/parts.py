@@ -19,6 +19,7 @@ import psycopg
 import redis
 from psycopg import sql
 
+from demo.processes import process_spawn
 from tests.platform.process import ROOT, environment
 from tests.services import POSTGRES_URL, REDIS_URL
 
@@ -157,18 +158,15 @@ class Parts:
 
     def worker_start(self, *, concurrency: int = 1) -> subprocess.Popen[bytes]:
         log = self.directory / f"worker{len(self.workers)}.log"
-        process = subprocess.Popen(
+        process = process_spawn(
             [
                 *(sys.executable, "-m", "celery", "-A", "clio_portal", "worker", "-Q", "control"),
                 *("-c", str(concurrency), "-P", "threads", "-n", f"w{len(self.workers)}@test"),
                 *("--without-gossip", "--without-mingle", "--without-heartbeat", "-l", "INFO"),
             ],
-            cwd=ROOT,
             env=self.environment(),
-            stdin=subprocess.DEVNULL,
-            stdout=log.open("wb"),
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
+            cwd=ROOT,
+            log=log,
         )
         self.workers.append(process)
         return process
