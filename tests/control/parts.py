@@ -23,7 +23,7 @@ from demo.processes import process_spawn
 from tests.platform.process import ROOT, environment
 from tests.services import POSTGRES_URL, REDIS_URL
 
-PATIENCE_S = 120.0
+PATIENCE_S = 240.0
 CLIO_RUN = """#!/bin/sh
 # Stands in for clio_run; keeps count of how often it was run, and does as it was told.
 echo "$1" >> {directory}/ran

@@ -23,7 +23,7 @@ pytestmark = [
     pytest.mark.postgres,
     pytest.mark.redis,
     pytest.mark.xdist_group("heavy"),
-    pytest.mark.timeout(300),
+    pytest.mark.timeout(900),
 ]
 NODES = 12
 DATABASE = f"control_faults_{os.getpid()}"

@@ -20,7 +20,7 @@ from demo.local_cluster import LocalCluster, LocalNode
 from tests.control.sshd import Sshd
 from tests.platform.single import SinglePortal
 
-pytestmark = [pytest.mark.runtime, pytest.mark.timeout(420)]
+pytestmark = [pytest.mark.runtime, pytest.mark.timeout(900)]
 PATIENCE_S = 180.0
 NODES = 4
 
