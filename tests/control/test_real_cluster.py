@@ -98,6 +98,11 @@ class Desk:
     def node(self, node_id: int) -> LocalNode:
         return self.cluster.nodes[node_id]
 
+    def ready(self, *node_ids: int) -> None:
+        """It answers as the job saw it; what it composes may take a moment longer."""
+        for node_id in node_ids:
+            self.until(self.node(node_id).is_ready)
+
     def heal(self) -> None:
         """Every node runs; one that runs is not touched."""
         access_write(self.access, self.cluster)
@@ -181,7 +186,7 @@ def test_every_action_on_a_node(desk: Desk) -> None:
 
     up = desk.do(3, "start")
     assert (up["status"], phases(up)) == ("succeeded", ["answers"]), up
-    assert desk.node(3).is_ready()
+    desk.ready(3)
     desk.until(lambda: desk.state(3) == "alive")
     twice = desk.do(3, "start")
     assert (twice["status"], twice["outcome_code"]) == ("failed", "already_running")
@@ -189,14 +194,14 @@ def test_every_action_on_a_node(desk: Desk) -> None:
     fresh = desk.do(3, "restart")
     assert (fresh["status"], phases(fresh)) == ("succeeded", ["down", "answers"]), fresh
     assert fresh["boot_before"] != fresh["boot_after"]
-    assert desk.node(3).is_ready()
+    desk.ready(3)
 
 
 def test_the_leader_and_its_answer_to_a_documented_script(desk: Desk) -> None:
     """A POST without a body, as the documented scripts send it."""
     status, answer = desk.ask("POST", "/api/topology/node/0/restart?wait=60")
     assert (status, answer["success"], answer["returncode"]) == (200, True, 0), answer
-    assert desk.node(0).is_ready()
+    desk.ready(0)
 
 
 def test_the_host_key_is_new_once_and_in_the_trail(desk: Desk) -> None:
@@ -234,7 +239,7 @@ def test_a_rolling_restart_of_the_whole_cluster(desk: Desk) -> None:
     for job in desk.get(f"/api/jobs?batch={batch['batch']}")["jobs"]:
         assert job["status"] == "succeeded"
         assert job["boot_before"] != job["boot_after"]
-    assert all(node.is_ready() for node in desk.cluster.nodes)
+    desk.ready(*range(NODES))
 
 
 def test_two_at_a_time(desk: Desk) -> None:
@@ -243,7 +248,7 @@ def test_two_at_a_time(desk: Desk) -> None:
     moments = spans(desk, batch["batch"])
     for begun, _, _ in moments:
         assert sum(1 for first, last, _ in moments if first <= begun < last) <= 2
-    assert all(node.is_ready() for node in desk.cluster.nodes)
+    desk.ready(*range(NODES))
 
 
 def test_a_bulk_shutdown_and_a_bulk_start(desk: Desk) -> None:
@@ -252,7 +257,7 @@ def test_a_bulk_shutdown_and_a_bulk_start(desk: Desk) -> None:
     assert [node.is_ready() for node in desk.cluster.nodes] == [True, False, False, False]
     up = desk.batch_end(desk.roll(action="start", nodes="1-3", size=0))
     assert up["status"] == "succeeded", up
-    assert all(node.is_ready() for node in desk.cluster.nodes)
+    desk.ready(*range(NODES))
 
 
 def test_a_failure_stops_it_and_the_nodes_behind_are_not_touched(desk: Desk) -> None:
@@ -267,7 +272,7 @@ def test_a_failure_stops_it_and_the_nodes_behind_are_not_touched(desk: Desk) -> 
     ]
     failed = desk.job(batch["nodes"][1]["job"])
     assert failed["outcome_code"] == "clio_run_not_found"
-    assert all(node.is_ready() for node in desk.cluster.nodes)
+    desk.ready(*range(NODES))
 
 
 def test_pause_resume_and_cancel(desk: Desk) -> None:
