@@ -62,6 +62,10 @@ API: dict[str, Methods] = {
     "/api/batches/x/pause": OPERATE,
     "/api/batches/x/resume": OPERATE,
     "/api/batches/x/cancel": OPERATE,
+    "/api/audit": AUDIT,
+    "/api/audit/x": AUDIT,
+    "/api/audit/export.csv": AUDIT,
+    "/api/audit/export.json": AUDIT,
     "/api/schema": LIVE,
 }
 PAGES: dict[str, Methods] = {
@@ -86,6 +90,8 @@ PAGES: dict[str, Methods] = {
     "/fragments/batches/0": JOBS,
     "/node/0/actions": {"GET": "operate_nodes"},
     "/node/0/actions/x": OPERATE_PAGE,
+    "/node/0/maintenance": OPERATE_PAGE,
+    "/node/0/maintenance/end": OPERATE,
     "/jobs": JOBS,
     "/jobs/0": JOBS,
     "/jobs/0/cancel": OPERATE,
@@ -140,6 +146,8 @@ ADMIN_MODELS = {
     "nodes/node",
     "audit/auditevent",
     "control/clusteraccess",
+    "control/controljob",
+    "control/jobbatch",
     "control/nodeaccess",
 }
 """Each has its pages under /admin/. What may be done there is for its ModelAdmin's tests."""
