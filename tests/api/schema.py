@@ -23,7 +23,9 @@ def schema() -> dict[str, Any]:
 def operation(path: str, method: str = "GET") -> dict[str, Any]:
     """The operation of a path, its parameters filled in."""
     bare = path.partition("?")[0].rstrip("/")
-    for template, methods in schema()["paths"].items():
+    paths = schema()["paths"].items()
+    # A path of its own goes before one that has a parameter at its place.
+    for template, methods in sorted(paths, key=lambda item: item[0].count("{")):
         pattern = re.sub(r"\{\w+\}", "[^/]+", template)
         if re.fullmatch(pattern, bare) and method.lower() in methods:
             found: dict[str, Any] = methods[method.lower()]
