@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from clio_portal.settings.api import CORS_ALLOWED_ORIGINS
+from clio_portal.settings.deployment import PORTAL_SUB_PATH
 from clio_portal.settings.env import read
 from clio_portal.settings.mode import BASE_DIR, PORTAL_MODE
 from clio_portal.settings.sso import PORTAL_SSO_APPS, PORTAL_SSO_MIDDLEWARE
@@ -104,7 +105,8 @@ FORMAT_MODULE_PATH = ["clio_portal.formats"]
 USE_TZ = True
 TIME_ZONE = read.time_zone("TIME_ZONE", "UTC")
 
-STATIC_URL = "static/"  # below CLIO_PORTAL_SUB_PATH, if there is one
+# Written out: Django itself would take what the script name is when first asked, and keep that.
+STATIC_URL = f"{PORTAL_SUB_PATH}/static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]
 # A deployment runs collectstatic and serves hashed names that browsers may keep for ever.
 # The single mode needs no such step: it serves the files from where they are.
