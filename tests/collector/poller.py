@@ -70,7 +70,7 @@ class Poller:
                 set(self.states().values()) == {"alive"}
                 and self.rows().exclude(figures=None).count() == len(self.targets)
             ),
-            within_s=20,
+            within_s=60,
         )
         return self
 

@@ -144,7 +144,7 @@ def test_a_thousand_connects_and_disconnects_leave_it_answering(node_2_3_2: Loca
     for _ in range(1_000):
         with WireClient() as client:
             try:
-                client.host_info(target)
+                client.host_info(target, deadline_s=DETECTION_S)
             except RuntimeFailure as failure:
                 failures.append(failure)
     assert failures == []

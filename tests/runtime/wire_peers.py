@@ -19,7 +19,7 @@ from apps.runtime.wire.layout import FrameError
 QUICK = DetectionTimes(answer_s=0.4, pause_s=0.2)
 """Detection as always, only faster than a real runtime could be trusted with."""
 
-WAIT_S = 10.0
+WAIT_S = 30.0
 
 
 def until(met: Callable[[], bool]) -> None:
