@@ -54,7 +54,7 @@ test: $(DEV_STAMP) ## All tests, with real runtimes (ARGS="-k name")
 	@# release has no wheel, its tests skip.
 	-@$(BIN)/python -m demo.runtimes $(RUNTIMES)
 	@# The tests that start runtimes and browsers stay on one worker, which begins with them.
-	$(BIN)/pytest -n $(WORKERS) --dist loadgroup $(ARGS)
+	$(BIN)/pytest -n $(WORKERS) --dist loadgroup --durations=20 --durations-min=5 $(ARGS)
 
 stack-test: $(DEV_STAMP) ## Build the images, run docker-compose.yml with Podman, try it, take it down
 	@# As root, with Debian's podman, runc, netavark, aardvark-dns, iptables and debootstrap.

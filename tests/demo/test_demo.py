@@ -3,11 +3,13 @@
 import json
 import signal
 import socket
+import sqlite3
 import stat
 import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -148,7 +150,14 @@ def test_second_demo_on_the_same_data_is_refused(demo: RunningDemo) -> None:
     assert topology(demo.state)["nodes"]
 
 
-def test_sigterm_stops_all_and_the_next_start_keeps_account_and_addresses(
+def samples_kept(demo: RunningDemo) -> set[int]:
+    """The keys of the samples that its portal has stored."""
+    (database,) = demo.directory.rglob("portal.sqlite3")
+    with closing(sqlite3.connect(database)) as connection:
+        return {key for (key,) in connection.execute("SELECT id FROM nodes_samplechunk")}
+
+
+def test_a_signal_stops_all_and_the_next_start_keeps_account_addresses_and_samples(
     tmp_path: Path,
 ) -> None:
     first = demo_start(tmp_path / "demo", "--simulated", "--nodes", "2")
@@ -159,17 +168,23 @@ def test_sigterm_stops_all_and_the_next_start_keeps_account_and_addresses(
     assert first.process.wait(timeout=STOP_TIMEOUT_S) == 0
     assert first.left() == []
     assert first.state["pids"] == []
+    samples = samples_kept(first)
+    assert samples
 
     second = demo_start(tmp_path / "demo", "--simulated", "--nodes", "2")
-    second.wait_ready()
     try:
+        second.wait_ready()
         after = second.state
         kept = ("username", "password", "token")
         assert [after[name] for name in kept] == [before[name] for name in kept]
         assert Path(after["hostfile"]).read_text() == hostfile
         assert len(topology(after)["nodes"]) == 2
+        assert samples_kept(second) >= samples
     finally:
-        demo_end(second)
+        second.process.send_signal(signal.SIGINT)  # Ctrl-C
+        code = second.process.wait(timeout=STOP_TIMEOUT_S)
+    assert code == 0
+    assert second.left() == []
 
 
 @pytest.mark.parametrize("victim", ["starter", "portal"])

@@ -11,6 +11,8 @@ from demo.node_config import CtePools, node_config, version_tuple
 from demo.ports import OFFSETS, PORTS_PER_NODE, PortBlock, PortsBusyError, port_is_free
 from demo.processes import ProcessIdentity
 from demo.runtimes import NoWheelError, RuntimeInstallError, runtime_install
+from demo.session import DemoSession
+from demo.simulated import SimulatedNodes
 from demo.state import DemoProcess, DemoState, demo_lock, state_read, state_write
 
 
@@ -134,3 +136,30 @@ def test_unreachable_index_is_not_taken_for_a_missing_wheel(
         with pytest.raises(RuntimeInstallError, match="Check the connection") as caught:
             runtime_install("2.3.2", directory=tmp_path)
     assert not isinstance(caught.value, NoWheelError)
+
+
+def test_without_a_wheel_the_demo_is_simulated_and_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def none(version: str) -> Path:
+        raise NoWheelError(f"iowarp-core {version} has no wheel for this platform.")
+
+    monkeypatch.setattr("demo.session.runtime_install", none)
+    said: list[str] = []
+    session = DemoSession(
+        directory=tmp_path / "demo",
+        state_file=tmp_path / "demo.json",
+        port=5000,
+        nodes=3,
+        simulated=False,
+        say=said.append,
+    )
+    cluster = session._cluster_make()
+    try:
+        assert isinstance(cluster, SimulatedNodes)
+        assert cluster.description == "3 SIMULATED nodes"
+        assert (
+            "has no wheel for this platform. So this demo runs on a simulated cluster" in said[-1]
+        )
+    finally:
+        cluster.close()

@@ -146,6 +146,12 @@ def test_values_reach_their_settings(tmp_path: Path) -> None:
     assert system["schedule"] == system["options"]["expires"] == 1.5
 
 
+def test_how_often_is_polled_unless_told_otherwise(tmp_path: Path) -> None:
+    schedule = settings_of({}, tmp_path, "CELERY_BEAT_SCHEDULE")["CELERY_BEAT_SCHEDULE"]
+    kinds = ("system", "workers", "block-devices", "containers")
+    assert [schedule[f"collect-{kind}"]["schedule"] for kind in kinds] == [2, 5, 10, 60]
+
+
 def test_a_misspelt_variable_is_reported(tmp_path: Path) -> None:
     found = settings_of({"CLIO_PORTAL_POLL_SYSTEMS_S": "1"}, tmp_path, "PORTAL_UNKNOWN_VARIABLES")
     assert found["PORTAL_UNKNOWN_VARIABLES"] == {
