@@ -7,7 +7,10 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
+from django.test import Client
 
+from apps.accounts.roles import Role
+from apps.accounts.services import account_save
 from apps.cluster.models import Cluster
 from apps.collector import questions, rounds
 from apps.collector.models import PollRound
@@ -473,6 +476,29 @@ def test_a_round_that_can_not_be_stored_asks_for_the_same_again(
     poller.round()
     assert poller.latest(0).figures["event_id"] == before.figures["event_id"] + 2
     assert ids(poller, 0) == list(range(before.figures["event_id"] + 3))
+
+
+def test_who_looks_costs_the_runtimes_nothing(poller: Poller, sim: SimulatedCluster) -> None:
+    poller.all_fresh()
+    for kind in (FigureKind.WORKERS, FigureKind.BLOCK_DEVICES, FigureKind.CONTAINERS):
+        poller.round(kind)
+    user, _ = account_save(
+        username="viewer", role=Role.VIEWER, password="long enough to pass", at=utc_now()
+    )
+    client = Client()
+    client.force_login(user)
+
+    def calls() -> int:
+        return sum(node.sim.seen.calls.total() for node in sim.nodes())
+
+    before = calls()
+    assert before > 0
+    pages = ("/", "/node/0", "/pools", "/config")
+    routes = ("worker_stats", "system_stats", "bdev_stats", "container_stats")
+    for path in (*pages, "/api/topology", *(f"/api/node/0/{route}" for route in routes)):
+        for _ in range(3):
+            assert client.get(path).status_code == 200, path
+    assert calls() == before
 
 
 def test_no_nodes_is_a_reason(db: None) -> None:
