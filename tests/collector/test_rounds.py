@@ -494,7 +494,7 @@ def test_who_looks_costs_the_runtimes_nothing(poller: Poller, sim: SimulatedClus
     before = calls()
     assert before > 0
     pages = ("/", "/node/0", "/pools", "/config")
-    routes = ("worker_stats", "system_stats", "bdev_stats", "container_stats")
+    routes = ("workers", "system_stats", "bdev_stats", "container_stats")
     for path in (*pages, "/api/topology", *(f"/api/node/0/{route}" for route in routes)):
         for _ in range(3):
             assert client.get(path).status_code == 200, path
