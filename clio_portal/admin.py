@@ -13,7 +13,7 @@ from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, URLResolver, path, reverse
 from django.utils import timezone
-from django.views.decorators.http import require_safe
+from django.views.decorators.http import require_http_methods, require_safe
 
 from apps.accounts.decorators import SIGNED_IN, portal_permission, portal_public
 from apps.accounts.roles import permission_full_name
@@ -27,6 +27,8 @@ ENTRY = "manage_settings"
 """Opens the site. What each of its pages shows or changes asks for more, in its ModelAdmin."""
 OWN = ("login", "logout", "password_change", "password_change_done")
 FORMS = ("/add/", "/change/", "/delete/")
+TAKES = require_http_methods(["GET", "HEAD", "POST"])
+"""The library would take any other method for one of these."""
 
 
 class PortalAdminSite(AdminSite):
@@ -46,7 +48,7 @@ class PortalAdminSite(AdminSite):
         super().register(model_or_iterable, recording, **options)
 
     def admin_view(self, view: AnyView, cacheable: bool = False) -> AnyView:
-        guarded = fresh_for_forms(super().admin_view(view, cacheable))
+        guarded = TAKES(fresh_for_forms(super().admin_view(view, cacheable)))
         return cast(AnyView, portal_permission(ENTRY)(guarded))
 
     def get_urls(self) -> list[URLPattern | URLResolver]:
