@@ -134,7 +134,8 @@ ADMIN: dict[str, Methods] = {
     "/admin/logout/": {"POST": ANYBODY},
     "/admin/password_change/": {"GET": SIGNED_IN},
     "/admin/retention/": SITE,
-    "/admin/autocomplete/": {},  # asks for the permission of a model, and here none is named
+    # To read it needs the permission of a model, and here none is named.
+    "/admin/autocomplete/": {"POST": "manage_settings"},
     "/admin/jsi18n/": SITE,
     "/admin/r/x/x/": SITE,
 }
