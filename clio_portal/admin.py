@@ -44,7 +44,11 @@ class PortalAdminSite(AdminSite):
     def register(self, model_or_iterable: Any, admin_class: Any = None, **options: Any) -> None:
         """Whatever is registered, its edits are in the audit trail."""
         wanted = admin_class or ModelAdmin
-        recording = type(wanted.__name__, (RecordsEdits, wanted), {"__module__": wanted.__module__})
+        own = {
+            "__module__": wanted.__module__,
+            "records_itself": getattr(wanted, "records_itself", False),
+        }
+        recording = type(wanted.__name__, (RecordsEdits, wanted), own)
         super().register(model_or_iterable, recording, **options)
 
     def admin_view(self, view: AnyView, cacheable: bool = False) -> AnyView:

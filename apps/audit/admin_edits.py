@@ -23,7 +23,8 @@ LONGEST_VALUE = 500
 class RecordsEdits(_Base):
     """Put before a ModelAdmin by the site. One with `records_itself` tells of its edits alone."""
 
-    records_itself = False
+    records_itself: bool
+    """Of the page that this stands before: no value here, which would hide that one's."""
 
     def save_model(self, request: HttpRequest, obj: models.Model, form: Any, change: bool) -> None:
         with transaction.atomic():
