@@ -72,13 +72,17 @@ def all_answered(done: RoundResult) -> bool:
     return (done.counts.answered, done.counts.failed) == (4, 0)
 
 
+def wait_for_answers(poller: Poller, kind: FigureKind) -> None:
+    poller.until(lambda: all_answered(poller.round(kind)), within_s=WITHIN_S)
+
+
 def wait(poller: Poller, node_id: int, state: str) -> None:
     poller.until(lambda: poller.state(node_id) == state, within_s=WITHIN_S, every_s=EVERY_S)
 
 
 def test_what_four_nodes_tell(poller: Poller, cluster4: LocalCluster) -> None:
     for kind in (FigureKind.WORKERS, FigureKind.BLOCK_DEVICES, FigureKind.CONTAINERS):
-        poller.until(lambda kind=kind: all_answered(poller.round(kind)), within_s=WITHIN_S)
+        wait_for_answers(poller, kind)
     assert not LatestFigures.objects.exclude(error_code="").exists()
     seen = topology(poller.cluster, at=utc_now())
     assert not seen.is_simulated
