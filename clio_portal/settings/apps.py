@@ -60,20 +60,21 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "apps.common.middleware.RequestMiddleware",
-    "clio_portal.health.HealthMiddleware",
     "apps.common.api_middleware.BodyLimitMiddleware",
     "apps.common.api_middleware.ApiAnswerMiddleware",
     *(["corsheaders.middleware.CorsMiddleware"] if CORS_ALLOWED_ORIGINS else []),
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "apps.common.csp.PortalCspMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    # Below what gives every answer its headers, above the check of the host name.
+    "clio_portal.health.HealthMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "apps.accounts.middleware.PersonMiddleware",
-    "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     *PORTAL_SSO_MIDDLEWARE,
     "axes.middleware.AxesMiddleware",

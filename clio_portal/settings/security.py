@@ -27,6 +27,7 @@ __all__ = [
     "SECURE_HSTS_PRELOAD",
     "SECURE_HSTS_SECONDS",
     "SECURE_PROXY_SSL_HEADER",
+    "SECURE_REDIRECT_EXEMPT",
     "SECURE_REFERRER_POLICY",
     "SECURE_SSL_REDIRECT",
     "SESSION_COOKIE_AGE",
@@ -52,6 +53,8 @@ PORTAL_TRUSTED_PROXIES = read.integer("TRUSTED_PROXIES", 0, low=0, high=5)
 
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if PORTAL_TRUSTED_PROXIES else None
 SECURE_SSL_REDIRECT = PORTAL_HTTPS
+SECURE_REDIRECT_EXEMPT = [r"(^|/)(healthz|readyz)$"]
+"""Load balancers and health checks ask from inside, without TLS; perhaps below a sub-path."""
 SECURE_HSTS_SECONDS = 365 * 24 * 3600 if PORTAL_HTTPS else 0
 # The portal can't speak for its neighbours in the domain, so these two are a site's to decide.
 SECURE_HSTS_INCLUDE_SUBDOMAINS = read.boolean("HSTS_SUBDOMAINS", default=False)
