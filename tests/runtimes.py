@@ -23,9 +23,26 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if RUNTIME_FIXTURES.intersection(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.runtime)
-        # Both are heavy: a second one beside them would only slow both down.
-        if item.get_closest_marker("runtime") or item.get_closest_marker("browser"):
-            item.add_marker(pytest.mark.xdist_group("heavy"))
+        # One cluster and one browser at a time: a second one would only slow both down.
+        for heavy in ("runtime", "browser"):
+            if item.get_closest_marker(heavy):
+                item.add_marker(pytest.mark.xdist_group(heavy))
+                break
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """pytest-xdist marks the group in a test's id; some releases of pytest make it fail silently,
+    and tests that must follow each other would run at once.
+    """
+    if not getattr(session.config.option, "loadgroup", False):
+        return
+    for item in session.items:
+        if item.get_closest_marker("xdist_group") and "@" not in item.nodeid:
+            raise pytest.UsageError(
+                f"{item.nodeid} is not in its group: this pytest-xdist does not work with "
+                f"pytest {pytest.__version__}. Use the versions of constraints.txt."
+            )
 
 
 def clio_run_path(version: str) -> Path:

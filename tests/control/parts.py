@@ -60,9 +60,10 @@ POSTGRES_URL_MAIN = urlunsplit(urlsplit(POSTGRES_URL)._replace(path="/postgres")
 
 
 def broker_url() -> str:
-    """A database of the same Redis that no other test sends to."""
+    """A database of the same Redis that no other test sends to, nor another xdist worker."""
     where = urlsplit(REDIS_URL)
-    number = (int(where.path.strip("/") or 0) + 10) % 16
+    of_worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    number = (int(where.path.strip("/") or 0) + 10 + of_worker) % 16
     return urlunsplit(where._replace(path=f"/{number}"))
 
 

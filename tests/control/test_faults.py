@@ -22,7 +22,7 @@ from tests.control.sshd import free_port
 pytestmark = [
     pytest.mark.postgres,
     pytest.mark.redis,
-    pytest.mark.xdist_group("heavy"),
+    pytest.mark.xdist_group("faults"),
     pytest.mark.timeout(900),
 ]
 NODES = 12
