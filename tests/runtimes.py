@@ -18,6 +18,7 @@ RUNTIME_FIXTURES = frozenset(
 NODES_IN_CLUSTER = 4
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark the tests that start runtimes, and keep them on one xdist worker."""
     for item in items:

@@ -26,6 +26,7 @@ def row(node_id: int, host: str, *, leader: bool = False, state: str = "alive") 
         "is_simulated": False,
         "maintenance__since": None,
         "maintenance__until": None,
+        "last_action": None,
     }
     return node_row_build(node, NO_FIGURES, host_repeats=False, silence="", at=AT)
 

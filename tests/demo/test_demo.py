@@ -25,7 +25,7 @@ REPOSITORY = Path(__file__).parents[2]
 READY_TIMEOUT_S = 240
 STOP_TIMEOUT_S = 60
 # Starting a demo means starting Django three times: these tests share one where they can.
-pytestmark = pytest.mark.xdist_group("heavy")
+pytestmark = pytest.mark.xdist_group("runtime")
 
 
 @dataclass

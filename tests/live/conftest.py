@@ -13,6 +13,7 @@ from tests.live.portal import LivePortal, live_portal
 from tests.services import POSTGRES_URL
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "/tests/live/" in str(item.path):
