@@ -150,4 +150,9 @@ def _moment(text: str, name: str, *, end: bool = False) -> datetime | None:
         found += timedelta(days=1 if end else 0)
     if found is None:
         raise BadFilter(name)
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
+    if not found.tzinfo:
+        return found.replace(tzinfo=UTC)
+    try:
+        return found.astimezone(UTC)  # PostgreSQL takes no zone beyond 16 hours
+    except OverflowError as error:
+        raise BadFilter(name) from error

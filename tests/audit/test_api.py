@@ -159,3 +159,19 @@ def test_only_those_who_may(path: str) -> None:
     assert administrator.get(f"/api/audit{path}").status_code == 200
     for method in ("post", "put", "patch", "delete"):
         assert getattr(administrator, method)(f"/api/audit{path}").status_code in (403, 405)
+
+
+@pytest.mark.usefixtures("trail")
+@pytest.mark.parametrize(
+    ("since", "status"),
+    [
+        ("2026-03-01T15:00:00+16:00", 200),  # PostgreSQL takes no zone of 16 hours
+        ("2000-01-01T00:00:00-23:59", 200),
+        ("0001-01-01T00:00:00+16:00", 400),  # before the year 1
+    ],
+)
+def test_a_time_may_be_of_any_zone(since: str, status: int, client: Client) -> None:
+    answer = client.get("/api/audit", {"since": since})
+    assert answer.status_code == status
+    if status == 200:
+        assert len(answer.json()["events"]) == 6

@@ -111,7 +111,9 @@ def test_a_detached_command_outlives_the_portal(tmp_path: Path) -> None:
         start_new_session=True,
     )
     assert portal.stdout is not None
-    pid = int(portal.stdout.readline().split()[2].rstrip(","))
+    # Its log goes to the same stream.
+    said = next(line for line in portal.stdout if line.startswith("started, pid "))
+    pid = int(said.split()[2].rstrip(","))
     os.killpg(portal.pid, signal.SIGKILL)
     portal.wait()
     portal.stdout.close()

@@ -34,6 +34,7 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Redis]:
 @pytest.fixture(autouse=True)
 def with_redis(broker: Redis, settings: Any) -> Iterator[None]:
     broker.start()
+    settings.PORTAL_LIVE_CACHE_S = 0.25
     settings.PORTAL_REDIS_URL = broker.url
     settings.CACHES = settings.CACHES | {
         "live": {

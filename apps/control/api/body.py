@@ -57,14 +57,17 @@ def whole_of(body: Mapping[str, Any], name: str, *, default: int, low: int, high
 
 
 def time_of(text: str, name: str) -> datetime:
-    """ISO 8601; without a zone it is UTC. Raises BadParameter."""
+    """ISO 8601, in UTC; without a zone it is UTC. Raises BadParameter.
+
+    In UTC, as PostgreSQL takes no zone beyond 16 hours, and Python does.
+    """
     try:
         found = parse_datetime(text.replace(" ", "+", 1) if "T" in text else text)
-    except ValueError:
-        found = None
-    if found is None:
-        raise BadParameter(name, text, wanted="a time such as 2026-11-22T12:00:00Z")
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
+        if found is not None:
+            return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):  # no time, or one before the year 1
+        pass
+    raise BadParameter(name, text, wanted="a time such as 2026-11-22T12:00:00Z")
 
 
 def whole_parameter(request: Request, name: str, *, default: int, high: int) -> int:

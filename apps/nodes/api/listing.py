@@ -114,8 +114,8 @@ def listing_parameters(
     found = [
         OpenApiParameter(
             field,
-            {"type": "string", **({"enum": list(values)} if values else {})},
-            description=f"Only those whose `{field}` is this.",
+            {"type": "string", **({"enum": [*values, ""]} if values else {})},
+            description=f"Only those whose `{field}` is this; all when empty.",
         )
         for field, values in (filters or {}).items()
     ]
