@@ -19,8 +19,10 @@ from django.utils import timezone
 from playwright.sync_api import Browser, FloatRect, Locator, expect
 
 from apps.accounts.roles import Role
+from apps.audit.services import Actor
 from apps.cluster.models import Cluster
 from apps.control.models import ControlJob, JobStatus
+from apps.nodes.maintenance import maintenance_begin
 from apps.nodes.models import Node
 from tests.accounts.people import person_make
 from tests.browser import BROWSER_MARKS, TURN, Visit, visiting
@@ -200,6 +202,41 @@ def test_cursors_are_linked_and_speak_the_readers_time(visit: Visit, now: dateti
     )
 
 
+def test_a_link_shows_a_colleague_the_same(visit: Visit, now: datetime) -> None:
+    open_charts(visit, "/trends")
+    visit.tab.get_by_role("searchbox", name="Nodes").fill("0-2")
+    visit.tab.locator("summary", has_text="Metrics").click()
+    visit.tab.get_by_role("checkbox", name="Queued tasks").first.check()
+    visit.tab.keyboard.press("Escape")
+    visit.tab.get_by_role("button", name="15 min").click()
+    expect(visit.tab).to_have_url(re.compile("from=-15m"))
+    visit.tab.get_by_role("button", name="Zoom in").click()
+    visit.tab.get_by_role("button", name="Earlier").click()
+    visit.tab.wait_for_url(re.compile(r"from=20"))
+    settled(visit)
+    seen = [
+        visit.tab.locator("[data-range-words]").inner_text(),
+        visit.tab.locator(".chart__title").all_inner_texts(),
+        visit.tab.locator(".legend bdi").all_inner_texts(),
+        visit.tab.locator(".legend b").all_inner_texts(),
+    ]
+    other = visit.tab.context.new_page()
+    other.goto(visit.tab.url)
+    expect(other.locator(".legend b")).to_have_count(len(seen[3]))
+    assert [
+        other.locator("[data-range-words]").inner_text(),
+        other.locator(".chart__title").all_inner_texts(),
+        other.locator(".legend bdi").all_inner_texts(),
+        other.locator(".legend b").all_inner_texts(),
+    ] == seen
+    for view, part in (("Heatmap", "[data-heatmap] canvas"), ("Top list", "[data-top-lines] a")):
+        visit.tab.get_by_role("radio", name=view).check(force=True)
+        expect(visit.tab.locator(part).first).to_be_visible()
+        other.goto(visit.tab.url)
+        expect(other.locator(part).first).to_be_visible()
+        expect(other.get_by_role("radio", name=view)).to_be_checked()
+
+
 def test_what_is_seen_is_exported(visit: Visit, tmp_path: Path) -> None:
     open_charts(visit, "/node/1?from=-20m&to=now&live=0")
     cpu = chart(visit, "CPU")
@@ -226,6 +263,62 @@ def test_what_is_seen_is_exported(visit: Visit, tmp_path: Path) -> None:
     width, height = struct.unpack(">II", raw[16:24])
     assert width > 400
     assert height > 200
+
+
+def test_the_keyboard_does_it_all(visit: Visit) -> None:
+    open_charts(visit, "/node/1?from=-20m&to=now&live=0")
+    cpu = chart(visit, "CPU")
+    cpu.locator(".chart__plot").focus()
+    visit.tab.keyboard.press("ArrowLeft")
+    said = cpu.locator("[aria-live]")
+    expect(said).to_contain_text("CPU 1")
+    first = said.inner_text()
+    visit.tab.keyboard.press("ArrowLeft")
+    expect(said).not_to_have_text(first)
+    visit.tab.keyboard.press("+")
+    visit.tab.wait_for_url(re.compile(r"from=-10m"))
+    visit.tab.keyboard.press("Shift+ArrowLeft")
+    visit.tab.wait_for_url(re.compile(r"to=20"))
+    expect(cpu.locator(".chart__plot")).to_be_focused()
+    visit.tab.keyboard.press("Escape")
+    expect(visit.tab).to_have_url(re.compile(r"/node/1$"))
+    cpu.get_by_role("button", name="Table").press("Enter")
+    expect(
+        cpu.get_by_role("region", name="CPU as a table").locator("tbody tr").first
+    ).to_be_visible()
+
+
+def test_actions_are_marked_on_every_chart(visit: Visit, now: datetime, cluster: Cluster) -> None:
+    with TURN:
+        made = job_make(cluster, 1, at=now - timedelta(minutes=12))
+        job_make(cluster, 2, at=now - timedelta(minutes=12))
+        node = Node.objects.get(node_id=1)
+        maintenance_begin(
+            node,
+            actor=Actor(1, "bob"),
+            reason="new disks",
+            until=None,
+            at=now - timedelta(minutes=4),
+        )
+    open_charts(visit, "/node/1?from=-20m&to=now&live=0")
+    for title in ("CPU", "RAM"):
+        expect(chart(visit, title).locator(".mark")).to_have_count(2)
+    strip = chart(visit, "RAM").locator(".chart__marks")
+    restart = strip.get_by_role("link")
+    tip = strip.locator(".mark__tip").first
+    expect(tip).to_be_hidden()
+    restart.hover()
+    for words in ("Restart of node1 by alice", "failed in 40 s", "Permission denied.", "It leaks"):
+        expect(tip).to_contain_text(words)
+    visit.tab.mouse.move(0, 0)
+    expect(tip).to_be_hidden()
+    bob = strip.get_by_role("button", name="Maintenance begun on node1 by bob")
+    bob.focus()
+    expect(strip.locator(".mark__tip").nth(1)).to_contain_text("new disks")
+    visit.tab.keyboard.press("Escape")
+    expect(strip.locator(".mark__tip").nth(1)).to_be_hidden()
+    restart.click()
+    expect(visit.tab).to_have_url(f"{visit.url}/jobs/{made.pk}")
 
 
 def test_dense_actions_are_one_mark_until_zoomed(
