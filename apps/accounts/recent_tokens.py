@@ -12,6 +12,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from django.conf import settings
+from knox.crypto import hash_token
 
 from apps.accounts.models import ApiToken
 
@@ -19,6 +20,7 @@ MOST = 1_000
 """More tokens than that within a moment are rather guessed ones: none is kept."""
 
 _held: dict[str, tuple[datetime, ApiToken]] = {}
+"""By digest: a secret is nowhere kept in clear."""
 
 
 def recent_token(
@@ -29,16 +31,17 @@ def recent_token(
     Threads share the object: it is for reading.
     """
     keep = timedelta(seconds=settings.PORTAL_LIVE_CACHE_S)
-    held = _held.get(secret)
+    digest = hash_token(secret)
+    held = _held.get(digest)
     if held is not None and timedelta(0) <= at - held[0] < keep:
         return held[1]
     token = find(secret)
     if token is None:
-        _held.pop(secret, None)
+        _held.pop(digest, None)
         return None
     if len(_held) >= MOST:
         _held.clear()
-    _held[secret] = (at, token)
+    _held[digest] = (at, token)
     return token
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -27,14 +28,15 @@ def topology_page(*, at: datetime) -> LiveBody:
     held = _rendered
     if held is not None and held[0] is topology:
         return held[1]
-    page = topology_render(topology)
+    page = topology_render(topology, [node_fields(row) for row in topology.nodes])
     _rendered = (topology, page)
     return page
 
 
-def topology_render(topology: Topology) -> LiveBody:
-    """200 with the nodes; 503 with the error and the nodes when none of them answers."""
-    nodes = [node_fields(row) for row in topology.nodes]
+def topology_render(
+    topology: Topology, nodes: Sequence[Mapping[str, Any]], **paging: Any
+) -> LiveBody:
+    """200 with these nodes; 503 with the error and them when none of the topology answers."""
     reached = cluster_reached(topology)
     fields: dict[str, Any] = {
         "nodes": nodes,
@@ -43,6 +45,7 @@ def topology_render(topology: Topology) -> LiveBody:
         "cursor": topology.cursor,
         "counts": topology.counts,
         "is_simulated": topology.is_simulated,
+        **paging,
     }
     if not reached:
         failure = cluster_error(topology)

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
 
 from drf_spectacular.utils import OpenApiParameter
 from rest_framework.request import Request
 
-from apps.cluster.api.live import LiveBody, iso, live_body
-from apps.nodes.api.errors import cluster_error, cluster_reached
+from apps.cluster.api.live import LiveBody
 from apps.nodes.api.listing import Listing, listing_parameters, listing_read
-from apps.nodes.api.topology_page import AGES, node_fields
+from apps.nodes.api.topology_page import node_fields, topology_render
 from apps.nodes.cache import topology_cached
 from apps.nodes.filters import topology_filter
 from apps.runtime.types import NodeState
@@ -48,25 +46,4 @@ def topology_part(listing: Listing, *, at: datetime) -> LiveBody:
     states = tuple(state for state in listing.wanted.get("state", "").split(",") if state)
     rows = topology_filter(topology.nodes, text=listing.text, states=states)
     nodes, paging = listing.page(listing.ordered(node_fields(row) for row in rows))
-    reached = cluster_reached(topology)
-    fields: dict[str, Any] = {
-        "nodes": nodes,
-        "stale": topology.stale,
-        "connected": reached,
-        "cursor": topology.cursor,
-        "counts": topology.counts,
-        "is_simulated": topology.is_simulated,
-        **paging,
-    }
-    if not reached:
-        failure = cluster_error(topology)
-        told = {"error": failure.message, "code": failure.code, "remedy": failure.remedy}
-        fields = told | fields
-    ageless = [{key: node[key] for key in node if key not in AGES} for node in nodes]
-    return live_body(
-        fields,
-        sampled_at=topology.polled_at,
-        age_s=topology.age_s,
-        status=200 if reached else 503,
-        stable={**fields, "nodes": ageless, "sampled_at": iso(topology.polled_at)},
-    )
+    return topology_render(topology, nodes, **paging)
