@@ -36,9 +36,16 @@ def pid_in(path: Path) -> int:
 
 def wait_gone(pid: int, *, within_s: float) -> None:
     give_up_at = time.monotonic() + within_s
-    while psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
+    while _runs(pid):
         assert time.monotonic() < give_up_at, f"process {pid} still runs"
         time.sleep(0.1)
+
+
+def _runs(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def test_streams_exit_code_and_environment_arrive(shell: Shell, sshd: Sshd) -> None:
