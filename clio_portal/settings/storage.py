@@ -65,7 +65,16 @@ CACHES: dict[str, dict[str, Any]] = {
 CACHES["live"] = CACHES["default"] | (
     {"BACKEND": "apps.common.cache.ForgivingRedisCache"} if PORTAL_REDIS_URL else {}
 )
-SESSION_CACHE_ALIAS = "live"
+# For each process alone, where Redis would be asked if it were there.
+CACHES["process"] = {
+    "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
+    "LOCATION": "process",
+    "OPTIONS": {"MAX_ENTRIES": 2000},
+}
+CACHES["sessions"] = CACHES["default"] | (
+    {"BACKEND": "apps.common.cache.SessionRedisCache"} if PORTAL_REDIS_URL else {}
+)
+SESSION_CACHE_ALIAS = "sessions"
 # A cached session must end everywhere at the moment of signing out: so the cache is only
 # used where all web processes share it (Redis), or where there is one (single mode).
 SESSION_ENGINE = (

@@ -7,7 +7,6 @@ from typing import Any
 
 from axes.handlers.proxy import AxesProxyHandler
 from django.conf import settings
-from django.core.cache import cache
 from django.http import HttpRequest
 
 from apps.accounts.models import User
@@ -16,6 +15,7 @@ from apps.accounts.sessions import session_begin
 from apps.audit.models import Outcome
 from apps.audit.services import Actor, AuditTarget, audit_record
 from apps.common.client_address import client_address
+from apps.common.once import first_in
 
 NAME_LENGTH = 150
 LOCKED = "Too many wrong passwords: locked out at this address for a while."
@@ -62,7 +62,7 @@ def sign_in_locked(
 ) -> None:
     """The lock-out itself is one event, not each try while it lasts."""
     key = f"locked-out:{client_address(request)}:{username[:NAME_LENGTH].lower().encode().hex()}"
-    is_unsaid = cache.add(key, True, timeout=int(settings.AXES_COOLOFF_TIME.total_seconds()))
+    is_unsaid = first_in(key, seconds=int(settings.AXES_COOLOFF_TIME.total_seconds()))
     # Exactly the limit: it has just begun, perhaps anew after somebody ended the last one.
     failures = AxesProxyHandler.get_failures(request, credentials)
     if is_unsaid or failures == settings.AXES_FAILURE_LIMIT:

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.core.cache import cache
 from django.db import transaction
 from django.db.models import Q
 
@@ -17,6 +16,7 @@ from apps.accounts.recent_tokens import recent_tokens_forget
 from apps.accounts.services.accounts import COMMAND_LINE
 from apps.audit.models import Outcome
 from apps.audit.services import Actor, AuditTarget, audit_record
+from apps.common.once import first_in
 from apps.common.time import utc_now
 
 REFUSED_EVERY = timedelta(minutes=10)
@@ -94,7 +94,7 @@ def token_refused(token: ApiToken | None, *, sentence: str, address: str, at: da
     What is no token at all counts by the address that it came from.
     """
     if token is None:
-        if not cache.add(f"token-refused:{address}", True, int(REFUSED_EVERY.total_seconds())):
+        if not first_in(f"token-refused:{address}", seconds=int(REFUSED_EVERY.total_seconds())):
             return
         actor, target = Actor(None, "anonymous"), AuditTarget("api_token", "", "not a token")
     else:
