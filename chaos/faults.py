@@ -8,6 +8,7 @@ for all of them (numbers, samples, audit chain, recovery) is checked by the call
 from __future__ import annotations
 
 import contextlib
+import secrets
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -17,6 +18,7 @@ from chaos.observer import SEEN_WITHIN_S, Look
 from chaos.processes import wait_for
 from chaos.site import Site
 from demo.local_cluster import LocalCluster, LocalNode
+from stack.client import PortalClient
 
 NOTICED_S = SEEN_WITHIN_S + 1.0
 
@@ -156,6 +158,9 @@ def beat_killed(place: Place) -> str:
 @fault("redis-lost", "Redis: kill -9, away for 5 s, its memory lost; a job launched meanwhile")
 def redis_lost(place: Place) -> str:
     site, reason = place.site, f"chaos: without a broker {time.time_ns()}"
+    password = secrets.token_urlsafe(18)
+    person = ("portal_account", "--username", "visitor", "--role", "viewer")
+    site.stack.manage(*person, "--password-stdin", "--json", text=f"{password}\n")
     with site.supervisor.held(site.redis.child):
         site.redis.child.kill()
         answer = site.launch(3, "restart", reason=reason)
@@ -165,9 +170,25 @@ def redis_lost(place: Place) -> str:
         look = site.observer.latest
         if look is None or look.answer.status != 200:
             raise AssertionError(f"pages need Redis: {look}")
+        _sign_in_and_out(site, "visitor", password)
     site.redis.start()
     status = site.job_ends(reason)
-    return f"pages as before, from the database; the job waits, then ends as “{status}”"
+    return (
+        "pages as before, from the database; somebody signs in and out; "
+        f"the job waits, then ends as “{status}”"
+    )
+
+
+def _sign_in_and_out(site: Site, name: str, password: str) -> None:
+    """Raises AssertionError when either can't be done."""
+    browser = PortalClient(site.stack.url)
+    browser.sign_in(name, password)
+    if browser.get("/accounts/me").status != 200:
+        raise AssertionError("signed in, and no page")
+    browser.post("/accounts/logout/", {})
+    page = browser.get("/accounts/me")  # leads to the form
+    if "Sign out" in page.text or page.status != 200:
+        raise AssertionError(f"signed out, and then HTTP {page.status}")
 
 
 @fault("postgres-restarted", "PostgreSQL restarted, a job running")

@@ -7,7 +7,7 @@ import signal
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import psycopg
 
@@ -86,6 +86,14 @@ KILLS: dict[str, Kill] = {
 }
 
 
+def kinds(chance: random.Random) -> Iterator[str]:
+    """Kinds of kills without an end: each of them once, in any order, before one comes again."""
+    while True:
+        deck = list(KILLS)
+        chance.shuffle(deck)
+        yield from deck
+
+
 def soak(place: Place, *, seconds: float, every_s: float, seed: int) -> int:
     """The exit code. Prints what was done, and what came of it."""
     site, chance = place.site, random.Random(seed)
@@ -93,10 +101,10 @@ def soak(place: Place, *, seconds: float, every_s: float, seed: int) -> int:
     memory = [sum(child.rss_mb() for child in site.stack.collectors)]
     answered = refused = 0
     trouble: list[str] = []
-    number = 0
+    number, deck = 0, kinds(chance)
     while time.monotonic() - began < seconds:
         next_at = began + (number + 1) * every_s
-        name = chance.choice(list(KILLS))
+        name = next(deck)
         reason = f"soak {seed} {number}"
         if number % JOB_EVERY == 0:
             answer = site.launch(3, "restart", reason=reason)

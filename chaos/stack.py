@@ -103,12 +103,13 @@ class Stack:
     def children(self) -> list[Child]:
         return [*self.beats, *self.collectors, self.control, self.web]
 
-    def manage(self, *words: str) -> str:
-        """`manage.py …`; what it printed. Raises CalledProcessError."""
+    def manage(self, *words: str, text: str | None = None) -> str:
+        """`manage.py …`, given `text`; what it printed. Raises CalledProcessError."""
         done = subprocess.run(
             [sys.executable, "manage.py", *words],
             cwd=ROOT,
             env=self.env,
+            input=text,
             check=True,
             capture_output=True,
             text=True,

@@ -1,11 +1,12 @@
 """Which nodes this process polls: the cluster's nodes are shared out among its collectors.
 
 A collecting process is a member: a row with a pulse that it raises with every round of
-system figures, and with whatever it stores. Nodes fall into `SHARDS` shards by their primary
-key, and each shard belongs to one member. A member that has too few takes what is free; one
-that has too many hands shards over after a round, so that their nodes are polled at the next
-one as usual; one that leaves frees its shards; one whose pulse stands still is removed by any
-other.
+system figures, and with all that such a round stores. One whose system rounds hang does not
+know who is alive, however well its other rounds go on. Nodes fall into `SHARDS` shards by
+their primary key, and each shard belongs to one member. A member that has too few takes what
+is free; one that has too many hands shards over after a round, so that their nodes are polled
+at the next one as usual; one that leaves frees its shards; one whose pulse stands still is
+removed by any other.
 
 No clock is compared: a pulse stands still when another member, by its own monotonic clock,
 has seen the same number for `lease_s`. What a removed member still brings is not stored:
@@ -36,7 +37,7 @@ LEAST_LEASE_S = 8.0
 
 
 def lease_s() -> float:
-    """How long a member may be silent: four rounds. It shows life with all that it stores."""
+    """How long a member may be silent: four rounds."""
     return max(LEAST_LEASE_S, 4 * interval_s(FigureKind.SYSTEM))
 
 
@@ -55,6 +56,8 @@ class Crew:
     pid: int = field(default_factory=os.getpid)
     member_pk: int | None = None
     """Its row; ``None`` before the first round, and when it was removed."""
+    has_joined: bool = False
+    """Once at least. The first time a round of any kind may do it; later only the system's."""
     shards: frozenset[int] = frozenset()
     members: tuple[int, ...] = ()
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -140,7 +143,7 @@ def _pulse(crew: Crew, cluster: Cluster, *, at: datetime) -> None:
             joined_at=at,
             seen_at=at,
         )
-        crew.member_pk = row.pk
+        crew.member_pk, crew.has_joined = row.pk, True
 
 
 def _owners(cluster: Cluster) -> dict[int, int | None]:
@@ -213,12 +216,16 @@ def crew_leave(crew: Crew) -> None:
     crew.lost()
 
 
-def crew_holds(member_pk: int) -> bool:
+def crew_holds(member_pk: int, *, is_pulse: bool) -> bool:
     """Is it still a member? Within a transaction: and it stays one until the end.
 
-    It is a sign of life, too: a round over many nodes on a busy machine may take long.
+    `is_pulse`: what is stored is a sign of life, too. A round over many nodes on a busy
+    machine may take long.
     """
-    return bool(CollectorMember.objects.filter(pk=member_pk).update(pulse=F("pulse") + 1))
+    row = CollectorMember.objects.filter(pk=member_pk)
+    if is_pulse:
+        return bool(row.update(pulse=F("pulse") + 1))
+    return bool(row.select_for_update(no_key=True).values_list("pk", flat=True))
 
 
 def crew_others(crew: Crew, cluster: Cluster) -> QuerySet[Node]:

@@ -106,11 +106,11 @@ def _round_run(engine: Engine, *, kind: str, at: datetime) -> RoundResult | None
     if leads:
         engine.clock_follow(at=at)
     with crew.lock:
-        if leads or crew.member_pk is None:
+        if leads or not crew.has_joined:
             crew_join(crew, cluster, at=at, mono=time.monotonic())
     member_pk = crew.member_pk
     if member_pk is None:
-        return None  # it has just left
+        return None  # it has just left, or others took it for dead
     nodes = {node.pk: node for node in crew_nodes(crew, cluster).iterator()}
     if leads:
         memory_keep(engine.memory, nodes)
@@ -270,7 +270,7 @@ class _Part:
         verdicts = self.engine.watch.verdicts(self.targets.values(), at=at) if judges else {}
         changed = 0
         with transaction.atomic():
-            if not crew_holds(self.member_pk):
+            if not crew_holds(self.member_pk, is_pulse=self.kind == FigureKind.SYSTEM):
                 logger.warning(
                     "This process was silent for long, and others poll its nodes; "
                     "its round of %s is dropped.",

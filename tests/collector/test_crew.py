@@ -21,7 +21,10 @@ from apps.collector.crew import (
     quota,
 )
 from apps.collector.models import CollectorMember, CollectorShard
-from apps.nodes.models import Node
+from apps.collector.rounds import round_run
+from apps.common.time import utc_now
+from apps.nodes.models import FigureKind, Node
+from tests.collector.poller import Poller
 from tests.factories import AT, cluster_make, node_make
 
 pytestmark = pytest.mark.django_db
@@ -126,12 +129,42 @@ def test_what_the_removed_one_brings_is_not_stored_and_it_joins_anew(cluster: Cl
     clock, one, two = Clock(), elsewhere("one"), elsewhere("two")
     clock.rounds_until(lambda: even(one, two), cluster, one, two)
     removed = two.own_pk
-    assert crew_holds(removed)
+    assert crew_holds(removed, is_pulse=True)
     clock.rounds_until(lambda: one.has_all, cluster, one)
-    assert not crew_holds(removed)
-    assert crew_holds(one.own_pk)
+    assert not crew_holds(removed, is_pulse=True)
+    assert crew_holds(one.own_pk, is_pulse=True)
     two.lost()
     assert clock.rounds_until(lambda: even(one, two), cluster, one, two) <= 3
+
+
+@pytest.mark.parametrize(("is_pulse", "stays"), [(True, 2), (False, 1)])
+def test_only_what_system_rounds_store_is_a_sign_of_life(
+    cluster: Cluster, is_pulse: bool, stays: int
+) -> None:
+    """The system rounds of one hang; it stores other figures, or a long system round's."""
+    clock, one, two = Clock(), elsewhere("one"), elsewhere("two")
+    clock.rounds_until(lambda: even(one, two), cluster, one, two)
+    for _ in range(8):
+        crew_holds(two.own_pk, is_pulse=is_pulse)
+        clock.round(cluster, one)
+    assert CollectorMember.objects.count() == stays
+    assert one.has_all is (stays == 1)
+
+
+def test_a_process_whose_system_rounds_hang_is_replaced(poller: Poller) -> None:
+    own, other = poller.engine.crew, elsewhere("other")
+    own.place = ""
+    poller.all_fresh()
+    own_row = CollectorMember.objects.filter(holder=own.holder)
+    with poller.engine.turn(FigureKind.SYSTEM):  # one has begun, and does not end
+        for number in range(10):
+            round_run(poller.engine, kind=FigureKind.WORKERS, at=utc_now())
+            crew_join(other, poller.cluster, at=utc_now(), mono=2.0 * number)
+        assert other.has_all
+        assert round_run(poller.engine, kind=FigureKind.WORKERS, at=utc_now()) is None
+        assert not own_row.exists(), "it does not come back for other figures"
+    assert poller.round().counts.asked == 0, "it has joined anew, and waits for its share"
+    assert own_row.exists()
 
 
 def test_after_the_database_was_away_nobody_is_taken_for_dead(cluster: Cluster) -> None:
