@@ -16,6 +16,7 @@ import functools
 import tempfile
 from pathlib import Path
 
+import chaos.node_faults  # noqa: F401 - adds its faults
 from chaos.faults import FAULTS
 from chaos.places import real_place, simulated_place
 from chaos.processes import end_in_order

@@ -11,13 +11,13 @@ import contextlib
 import secrets
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from chaos.observer import SEEN_WITHIN_S, Look
 from chaos.processes import wait_for
 from chaos.site import Site
-from demo.local_cluster import LocalCluster, LocalNode
+from demo.local_cluster import LocalCluster
 from stack.client import PortalClient
 
 NOTICED_S = SEEN_WITHIN_S + 1.0
@@ -61,25 +61,13 @@ def _still_right(site: Site, seconds: float) -> None:
         time.sleep(0.2)
 
 
-@contextlib.contextmanager
-def _silent(place: Place, *nodes: LocalNode) -> Iterator[None]:
-    """These nodes do not answer from now on, and answer again at the end."""
-    dead = place.site.truth.dead_since
-    for node in nodes:
-        dead[node.node_id] = time.monotonic()
-    try:
-        yield
-    finally:
-        for node in nodes:
-            dead.pop(node.node_id, None)
-
-
-def _state(node: LocalNode, *wanted: str) -> Callable[[Look], bool]:
-    def met(look: Look) -> bool:
-        shown = look.nodes.get(node.node_id)
-        return shown is not None and shown["state"] in wanted
-
-    return met
+def boots_of(site: Site, node_id: int) -> set[int]:
+    rows = site.read(
+        "SELECT DISTINCT c.boot FROM nodes_samplechunk c JOIN nodes_node n ON n.id = c.node_id "
+        "WHERE n.node_id = %s",
+        node_id,
+    )
+    return {int(row[0]) for row in rows}
 
 
 # --- the portal's own processes
@@ -123,7 +111,7 @@ def collectors_killed(place: Place) -> str:
 @fault("control-killed", "Celery worker of control: kill -9 in the middle of a job")
 def control_killed(place: Place) -> str:
     site, reason = place.site, f"chaos: killed in the job {time.time_ns()}"
-    boots = _boots(site, 3)
+    boots = boots_of(site, 3)
     site.launch(3, "restart", reason=reason)
     wait_for(
         lambda: (site.job(reason) or ("",))[0] in ("running", "verifying"),
@@ -136,7 +124,7 @@ def control_killed(place: Place) -> str:
     # What a killed restart left behind is for a person to decide; here the run does it.
     site.launch(3, "start", reason=f"{reason} (again)")
     site.job_ends(f"{reason} (again)")
-    began_anew = len(_boots(site, 3) - boots)
+    began_anew = len(boots_of(site, 3) - boots)
     if began_anew > 2:
         raise AssertionError(f"node 3 began {began_anew} times")
     return f"the job ends as “{status}”, with what is not known about it; it is not run again"
@@ -207,12 +195,20 @@ def postgres_away(place: Place) -> str:
     with site.supervisor.held(site.postgres.child):
         site.postgres.child.stop(signal.SIGINT)
         took = site.observer.until(
-            lambda look: look.answer.status in (500, 503), within_s=NOTICED_S, what="an error"
+            lambda look: _code(look) == "database_away", within_s=NOTICED_S, what="an error"
         )
-        status = site.observer.latest.answer.status if site.observer.latest else 0
+        page = site.stack.get("/accounts/login/")
+        if page.status != 503 or "database" not in page.body:
+            raise AssertionError(f"the page says HTTP {page.status}: {page.body[:200]}")
         time.sleep(60)
     site.postgres.start()
-    return f"after {took:.1f} s an error (HTTP {status}) that says so, never old figures"
+    return f"after {took:.1f} s pages and API say that the database is away (503), no old figures"
+
+
+def _code(look: Look) -> str:
+    """The word of an error; empty when there is none."""
+    body = look.answer.body
+    return str(body.get("code", "")) if isinstance(body, dict) else ""
 
 
 @fault("disk-full", "the database's disk full for 20 s")
@@ -232,165 +228,10 @@ def disk_full(place: Place) -> str:
     told = "nothing"
     if shown is not None:
         told = (
-            f"HTTP {shown.answer.status}"
+            f"{_code(shown)} (HTTP {shown.answer.status})"
             if shown.answer.status != 200
             else (
                 "figures marked stale" if not shown.is_right else "the last figures, with their age"
             )
         )
     return f"{told}; nothing half-stored"
-
-
-# --- nodes
-
-
-@fault("node-killed", "a node: kill -9, started again after 15 s")
-def node_killed(place: Place) -> str:
-    node = place.cluster.nodes[2]
-    with _silent(place, node):
-        node.kill()
-        took = place.site.observer.until(
-            _state(node, "down"), within_s=NOTICED_S, what="node 2 is down"
-        )
-        time.sleep(15 - min(took, 15))
-    node.start()
-    return f"after {took:.1f} s “down”, with the reason; the other nodes as before"
-
-
-@fault("node-paused", "a node: SIGSTOP for 30 s")
-def node_paused(place: Place) -> str:
-    node = place.cluster.nodes[2]
-    with _silent(place, node):
-        node.pause()
-        took = place.site.observer.until(
-            _state(node, "suspect", "hung"), within_s=NOTICED_S, what="node 2 is suspect or hung"
-        )
-        hung = place.site.observer.until(_state(node, "hung"), within_s=30, what="node 2 is hung")
-        node.resume()
-    return f"after {took:.1f} s “suspect”, after {took + hung:.1f} s “hung”"
-
-
-@fault("node-restarted", "a node restarted by a job")
-def node_restarted(place: Place) -> str:
-    site, reason = place.site, f"chaos: restart {time.time_ns()}"
-    before = _boots(site, 3)
-    site.launch(3, "restart", reason=reason)
-    status = site.job_ends(reason)
-    site.right()
-    began_anew = len(_boots(site, 3) - before)
-    if status != "succeeded" or began_anew != 1:
-        raise AssertionError(f"the job ended as {status}, and node 3 began {began_anew} times")
-    return "the job's output live, then “succeeded”; counters begin anew without a false rate"
-
-
-@fault("node-replaced", "a node replaced by another generation (a simulated 2.2), and back")
-def node_replaced(place: Place) -> str:
-    from apps.runtime.simulated import Placement, SimOptions, SimulatedCluster
-    from apps.runtime.types import WireGeneration
-
-    site, node = place.site, place.cluster.nodes[2]
-    node.stop()
-    options = SimOptions(
-        nodes=1,
-        port=node.port,
-        placement=Placement.PORTS,
-        generation=WireGeneration.V2_2,
-        uptime_s=5,
-    )
-    with SimulatedCluster(options):
-        took = wait_for(
-            lambda: site.read(
-                "SELECT 1 FROM nodes_node WHERE node_id = 2 AND "
-                "wire_generation = '2.2' AND state = 'alive'"
-            ),
-            within_s=60,
-            what="node 2 speaks generation 2.2",
-        )
-    node.start()
-    wait_for(
-        lambda: site.read(
-            "SELECT 1 FROM nodes_node WHERE node_id = 2 AND "
-            "wire_generation = '2.3' AND state = 'alive'"
-        ),
-        within_s=60,
-        what="node 2 speaks generation 2.3 again",
-    )
-    return f"“down”, then alive as generation 2.2 after {took:.0f} s, marked as simulated; and back"
-
-
-@fault("nodes-gone", "all nodes: kill -9, started again after 15 s")
-def nodes_gone(place: Place) -> str:
-    nodes = place.cluster.nodes
-    with _silent(place, *nodes):
-        for node in nodes:
-            node.kill()
-        took = place.site.observer.until(
-            lambda look: look.answer.status == 503 and not look.is_right,
-            within_s=NOTICED_S,
-            what="the cluster is disconnected",
-        )
-        time.sleep(10)
-    place.cluster.launch()
-    place.cluster.wait_ready(time.monotonic() + 120)
-    return f"after {took:.1f} s “disconnected” with the reason, 503 on the live routes"
-
-
-def _clock_set(place: Place, offset_s: int) -> str:
-    """And set right again: a step in the other direction."""
-    there = _step(place, offset_s)
-    back = _step(place, 0)
-    return f"{there}; set right again, {back}"
-
-
-def _step(place: Place, offset_s: int) -> str:
-    site, node = place.site, place.cluster.nodes[2]
-    site.clock_set(offset_s)
-    time.sleep(3)
-    took = site.observer.until(
-        lambda look: look.is_right, within_s=NOTICED_S, what="nodes are judged by the new clock"
-    )
-    # A clock that went back must not make a dead node pass for alive until it has caught up.
-    with _silent(place, node):
-        node.kill()
-        down = site.observer.until(_state(node, "down"), within_s=NOTICED_S, what="node 2 is down")
-    node.start()
-    site.right()
-    return (
-        f"all is well after {3 + took:.0f} s, and a node killed then is “down” after {down:.1f} s"
-    )
-
-
-@fault("clock-ahead", "the portal's clock set ahead by an hour")
-def clock_ahead(place: Place) -> str:
-    return _clock_set(place, 3600)
-
-
-@fault("clock-back", "the portal's clock set back by an hour")
-def clock_back(place: Place) -> str:
-    return _clock_set(place, -3600)
-
-
-@fault("two-portals", "a second portal on the same nodes for 30 s")
-def two_portals(place: Place) -> str:
-    site = place.site
-    directory = site.directory / f"second-{time.time_ns()}"
-    assert place.cluster.hostfile is not None
-    with Site(
-        directory, hostfile=place.cluster.hostfile, targets=site.targets, collectors=1
-    ) as second:
-        time.sleep(30)
-        second.samples_whole()
-        if second.observer.wrong or not (
-            second.observer.latest and second.observer.latest.is_right
-        ):
-            raise AssertionError(f"the second portal showed {second.observer.wrong}")
-    return "nothing: both show the same, each with its own connections and its own samples"
-
-
-def _boots(site: Site, node_id: int) -> set[int]:
-    rows = site.read(
-        "SELECT DISTINCT c.boot FROM nodes_samplechunk c JOIN nodes_node n ON n.id = c.node_id "
-        "WHERE n.node_id = %s",
-        node_id,
-    )
-    return {int(row[0]) for row in rows}

@@ -12,7 +12,7 @@ from rest_framework import exceptions, status
 from rest_framework.response import Response
 from rest_framework.views import exception_handler as rest_exception_handler
 
-from apps.common.errors import PortalError
+from apps.common.errors import DATABASE_FAILS, RETRY_AFTER_S, DatabaseAway, PortalError
 
 log = structlog.get_logger(__name__)
 
@@ -27,11 +27,11 @@ CSRF_REMEDY = (
 
 def exception_handler(error: Exception, context: dict[str, Any]) -> Response:
     """``{"error": sentence, "code": word, "remedy"?, …extra}`` for whatever a view raised."""
+    if isinstance(error, DATABASE_FAILS):
+        log.warning("the database can't be used", error=str(error))
+        return _response(DatabaseAway(), headers={"Retry-After": str(RETRY_AFTER_S)})
     if isinstance(error, PortalError):
-        body = {**error.extra, "error": error.message, "code": error.code}
-        if error.remedy:
-            body["remedy"] = error.remedy
-        return Response(body, status=error.status)
+        return _response(error)
     if isinstance(error, Http404):
         error = exceptions.NotFound()
     elif isinstance(error, PermissionDenied):
@@ -52,6 +52,13 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response:
         },
         status=status.HTTP_500_INTERNAL_SERVER_ERROR,
     )
+
+
+def _response(error: PortalError, headers: dict[str, str] | None = None) -> Response:
+    body = {**error.extra, "error": error.message, "code": error.code}
+    if error.remedy:
+        body["remedy"] = error.remedy
+    return Response(body, status=error.status, headers=headers)
 
 
 def _body(error: exceptions.APIException) -> dict[str, Any]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.middleware.csrf import REASON_NO_CSRF_COOKIE, REASON_NO_REFERER
 from django.template.loader import render_to_string
 
-from apps.common.errors import PortalError
+from apps.common.errors import DATABASE_FAILS, RETRY_AFTER_S, DatabaseAway, PortalError
+from apps.common.time import utc_now
 
 API_PREFIX = "/api/"
 
@@ -74,7 +76,22 @@ def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpR
     )
 
 
+def database_away(request: HttpRequest) -> HttpResponse:
+    """The page needs no database: it knows nobody, and has no menu."""
+    error = DatabaseAway()
+    if is_api(request):
+        response = portal_error_response(request, error)
+    else:
+        context = {"at": utc_now(), "code": error.code, "message": error.message}
+        context |= {"status": error.status, "remedy": error.remedy}
+        response = HttpResponse(render_to_string("error.html", context), status=error.status)
+    response.headers["Retry-After"] = str(RETRY_AFTER_S)
+    return response
+
+
 def server_error(request: HttpRequest) -> HttpResponse:
+    if isinstance(sys.exc_info()[1], DATABASE_FAILS):
+        return database_away(request)
     return error_response(
         request,
         status=500,

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from django.core.exceptions import SuspiciousOperation
+from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.test import Client
 from django.urls import include, path
@@ -43,6 +44,8 @@ ERRORS: dict[str, Exception] = {
     "named": PortalError("The cluster is away.", "away", 503, "Start it.", {"connected": False}),
     "bug": ZeroDivisionError("secret detail"),
     "suspicious": SuspiciousOperation("secret detail"),
+    "database": OperationalError("connection to 10.0.0.5 as portal failed: secret detail"),
+    "connection": InterfaceError("secret detail"),
 }
 
 
@@ -85,6 +88,17 @@ def test_an_unhandled_error_is_json_with_the_request_s_id_and_no_detail(
     assert answer.json()["code"] == "internal_error"
     assert "abc-12345" in answer.json()["remedy"]
     assert "secret" not in answer.content.decode()
+
+
+@pytest.mark.parametrize("what", ["database", "connection"])
+def test_a_database_that_is_away_is_said(what: str, client: Client) -> None:
+    for where in ("/api/raises/", "/api/plain/", "/page/"):
+        answer = client.get(where + what)
+        assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
+        assert "database" in answer.content.decode()
+        assert "secret" not in answer.content.decode()
+        if where != "/page/":
+            assert answer.json()["code"] == "database_away"
 
 
 @pytest.mark.parametrize("method", ["get", "post", "put", "delete", "patch"])
