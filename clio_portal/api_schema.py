@@ -19,7 +19,7 @@ COMMON: dict[str, tuple[str, str]] = {
     "401": ("NotAuthenticated", "No valid credentials."),
     "403": (
         "NotAllowed",
-        "The role, or the token's scope or address range, does not allow it.",
+        "The role, or the token's scope or address range, does not allow it; `code` says which.",
     ),
     "429": ("TooManyRequests", TOO_MANY),
     "500": ("PortalFailed", "A fault of the portal; its log has the request's id."),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from django.urls import reverse
+
 from apps.common.errors import PortalError
 
 
@@ -65,12 +67,15 @@ class TokenInvalid(PortalError):
 
 
 class FreshSignInNeeded(PortalError):
-    """For the API; a page goes to the confirmation and comes back."""
+    """A page goes to the confirmation and comes back; the API says where that is."""
 
     def __init__(self) -> None:
+        where = reverse("confirm")
         super().__init__(
-            "This asks for your password again.",
+            "This asks for your password again, because you gave it a while ago.",
             code="fresh_sign_in_needed",
             status=403,
-            remedy="Give it at /accounts/confirm in this browser, or use a token of scope operate.",
+            remedy=f"Confirm at {where} in this browser that it is you, and send the same again; "
+            "or use a token of the scope operate.",
+            extra={"confirm_url": where},
         )

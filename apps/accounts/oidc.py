@@ -22,6 +22,7 @@ from apps.accounts.decorators import portal_public
 from apps.accounts.models import User
 from apps.accounts.services.sign_in import sign_in_failed, signed_in
 from apps.accounts.services.sso import NO_GROUP, SignInRefused, role_missing, sso_account
+from apps.accounts.sessions import DRAFTS
 from apps.common.time import utc_now
 
 log = structlog.get_logger(__name__)
@@ -29,6 +30,8 @@ log = structlog.get_logger(__name__)
 PORTAL_BACKEND = "apps.accounts.backends.PortalBackend"
 NAMES = {"first_name": "given_name", "last_name": "family_name", "email": "email"}
 NAME_LENGTH = 150
+KEPT = "portal_drafts_kept"
+"""What the request carries from the emptied session into the new one."""
 
 
 class PortalAccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
@@ -40,6 +43,9 @@ class PortalAccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
     def login(self, request: HttpRequest, user: User) -> None:
         login(request, user, backend=PORTAL_BACKEND)
         signed_in(request, user, at=utc_now(), by="oidc")
+        drafts = getattr(request, KEPT, None)
+        if drafts:
+            request.session[DRAFTS] = drafts
 
 
 class PortalSocialAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]
@@ -59,6 +65,9 @@ class PortalSocialAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]
         except SignInRefused as refusal:
             sign_in_failed(username=name, at=utc_now(), reason=str(refusal))
             raise _to_sign_in(request, str(refusal)) from refusal
+        if request.user.is_authenticated and request.user.pk == user.pk:
+            # Signing in again, the library empties the session of the very same person.
+            setattr(request, KEPT, request.session.get(DRAFTS))
         if known is None:
             sociallogin.connect(request, user)
         else:

@@ -15,12 +15,13 @@ from django.shortcuts import redirect, resolve_url
 from django.utils.http import url_has_allowed_host_and_scheme, urlencode
 from rest_framework.request import Request
 
-from apps.accounts.errors import FreshSignInNeeded
 from apps.common.time import utc_now
 
 View = Callable[..., HttpResponseBase]
 SEEN = "portal_seen_at"
 FRESH = "portal_fresh_at"
+DRAFTS = "portal_drafts"
+"""Forms that were sent, and wait for their sender to give the password or to sign in again."""
 SEEN_EVERY = timedelta(minutes=1)
 """The last use is this exact, so that looking does not write with every request."""
 READS = ("GET", "HEAD", "OPTIONS")
@@ -78,19 +79,21 @@ def fresh_sign_in(view: View) -> View:
     return guarded
 
 
-def fresh_sign_in_check(request: Request) -> None:
-    """The same for an API view, where a browser's session asks: raises FreshSignInNeeded.
+def fresh_in_api(request: Request) -> bool:
+    """The same for an API view, where a browser's session asks; see FreshSignInNeeded.
 
-    A token passes: it is the proof that somebody with a fresh sign-in meant this for scripts.
+    A token is fresh: it is the proof that somebody with a fresh sign-in meant this for scripts.
     """
-    if request.auth is None and not fresh_is(request._request, at=utc_now()):
-        raise FreshSignInNeeded
+    return request.auth is not None or fresh_is(request._request, at=utc_now())
 
 
-def to_confirmation(request: HttpRequest) -> HttpResponseBase:
-    """A page's fragment takes the whole page there."""
+def to_confirmation(request: HttpRequest, *, back: str = "") -> HttpResponseBase:
+    """To the confirmation, and from there to `back`, a path of the portal; else to this page.
+
+    A page's fragment takes the whole page there.
+    """
     is_fragment = request.headers.get("HX-Request") == "true"
-    back = page_of(request) if is_fragment else request.get_full_path()
+    back = back or (page_of(request) if is_fragment else request.get_full_path())
     where = f"{resolve_url('confirm')}?{urlencode({'next': back})}"
     if not is_fragment:
         return redirect(where)

@@ -26,7 +26,7 @@ def warnings_of(
     chosen = [row for row in rows if row.node_id in node_ids]
     return [
         *(_leader(row) for row in chosen if row.is_leader),
-        *_last_living(rows, chosen, together=together),
+        *_all_living(rows, chosen, together=together),
         *([f"The nodes' states are not known now. {seen.reason}"] if seen.stale else []),
         *_own_machine(chosen),
     ]
@@ -36,13 +36,15 @@ def _leader(row: NodeRow) -> str:
     return f"Node {row.node_id} ({row.name}) leads the cluster."
 
 
-def _last_living(rows: Sequence[NodeRow], chosen: Sequence[NodeRow], *, together: int) -> list[str]:
+def _all_living(rows: Sequence[NodeRow], chosen: Sequence[NodeRow], *, together: int) -> list[str]:
     living = [row for row in rows if row.alive]
     going = [row for row in chosen if row.alive]
-    if not going or len(going) < len(living) or together < len(living):
+    if not going or len(going) < len(living):
         return []
     if len(living) == 1:
         return [f"Node {going[0].node_id} ({going[0].name}) is the last one that is alive."]
+    if together < len(living):
+        return [f"All {len(living)} nodes that are alive go down, {together} at a time."]
     return [f"All {len(living)} nodes that are alive go down at the same time."]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -186,6 +187,68 @@ def test_a_fresh_password_is_asked_of_the_provider(site: Site) -> None:
     assert asked.url.params["prompt"] == "login"
     landed = client.post(str(asked.url), data={"sub": "sub-hal"})
     assert landed.url.path == "/accounts/me/tokens"
+
+
+def test_a_dangerous_order_comes_back_from_the_provider_with_what_was_typed(site: Site) -> None:
+    site.claims("sub-ida", preferred_username="ida", groups=["hpc-ops"])
+    client = site.browser()
+    site.sign_in("sub-ida", browser=client)
+    path = f"{site.url}/node/0/actions/shutdown"
+    form = node_form(client, path)
+    assert "on the machine of the portal itself" in form
+    age(site, client)
+    given = {name: value_of(form, name) for name in ("csrfmiddlewaretoken", "key")} | {
+        "reason": "a fan is loud",
+        "confirm": "yes",
+    }
+    page = client.post(path, data=given, headers={"Referer": path})
+    assert page.url.path == "/accounts/confirm"
+    again = re.search(r'href="([^"]+)">Sign in again with Example University', page.text)
+    assert again is not None
+    asked = client.get(site.url + again[1].replace("&amp;", "&"))
+    back = client.post(str(asked.url), data={"sub": "sub-ida"})
+    assert back.url.path == "/node/0/actions/shutdown"
+    assert "a fan is loud" in back.text
+    assert "it is still you" in text_of(back)
+    assert value_of(back.text, "key") == given["key"]
+
+
+AGED = """
+import json
+from importlib import import_module
+from django.conf import settings
+store = import_module(settings.SESSION_ENGINE).SessionStore
+aged = store()
+aged.update(store({key!r}).load() | {{"portal_fresh_at": 0}})
+aged.create()
+print(json.dumps(aged.session_key))
+"""
+
+
+def age(site: Site, client: Any) -> None:
+    """From now on with a session like its own, but for a sign-in that was long ago."""
+    key = client.cookies["clio_portal_session"]
+    aged = site.portal.manage("shell", "--no-imports", "-c", AGED.format(key=key))
+    for cookie in client.cookies.jar:
+        if cookie.name == "clio_portal_session":
+            cookie.value = aged
+
+
+def node_form(client: Any, path: str) -> str:
+    """The form of an action, as soon as the portal has found its one node."""
+    until = time.monotonic() + ANSWER_S
+    while time.monotonic() < until:
+        page = client.get(path)
+        if page.status_code == 200:
+            return str(page.text)
+        time.sleep(0.2)
+    raise AssertionError(f"no form in time: {page.status_code}")
+
+
+def value_of(page: str, name: str) -> str:
+    found = re.search(rf'name="{name}" value="([^"]+)"', page)
+    assert found is not None, name
+    return found[1]
 
 
 def test_giving_up_leads_back_to_the_sign_in_page(site: Site) -> None:

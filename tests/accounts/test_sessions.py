@@ -16,10 +16,11 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from apps.accounts.decorators import portal_permission
+from apps.accounts.errors import FreshSignInNeeded
 from apps.accounts.models import ApiToken, User
 from apps.accounts.roles import Role
 from apps.accounts.services import token_create
-from apps.accounts.sessions import fresh_sign_in, fresh_sign_in_check
+from apps.accounts.sessions import fresh_in_api, fresh_sign_in
 from apps.audit.models import AuditEvent, Outcome
 from apps.common.time import utc_now
 from tests.accounts.people import PASSWORD, signed_in
@@ -49,7 +50,8 @@ class DangerousThing(APIView):
     required_permission = "operate_nodes"
 
     def post(self, request: Request) -> Response:
-        fresh_sign_in_check(request)
+        if not fresh_in_api(request):
+            raise FreshSignInNeeded
         return Response({"done": True})
 
 

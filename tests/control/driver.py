@@ -70,7 +70,7 @@ def setup(addresses: list[tuple[str, int]]) -> None:
 
 
 def launch(node_id: int, action: str, by: str = "ann") -> int:
-    order = Order(action=action, reason="a test", confirmed=True)
+    order = Order(action=action, reason="a test", confirmed=True, fresh=True)
     node = Node.objects.select_related("cluster").get(node_id=node_id)
     user = User.objects.get(username=by)
     return control_job_launch(node=node, user=user, order=order, at=utc_now()).job.pk
@@ -108,7 +108,7 @@ def burst(action: str, threads: int = 8) -> dict[str, Any]:
 def burst_as_batch(action: str) -> dict[str, Any]:
     nodes = list(Node.objects.select_related("cluster").order_by("node_id"))
     begun = time.monotonic()
-    order = Order(action=action, reason="a test", confirmed=True)
+    order = Order(action=action, reason="a test", confirmed=True, fresh=True)
     batch = batch_launch(
         cluster=nodes[0].cluster,
         nodes=nodes,

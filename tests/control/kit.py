@@ -62,8 +62,8 @@ def node_of(node_id: int) -> Node:
 
 
 def launch(node_id: int, action: str = "shutdown", **order: Any) -> Launched:
-    """By an operator who says why and means it."""
-    given: dict[str, Any] = {"reason": "a test", "confirmed": True, **order}
+    """By an operator who says why, means it, and has just signed in."""
+    given: dict[str, Any] = {"reason": "a test", "confirmed": True, "fresh": True, **order}
     return control_job_launch(
         node=node_of(node_id), user=operator(), order=Order(action=action, **given), at=utc_now()
     )

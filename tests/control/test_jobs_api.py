@@ -20,7 +20,7 @@ from apps.nodes.models import Node
 from apps.runtime.simulated import SimOptions, SimulatedCluster
 from apps.runtime.types import NodeState
 from apps.runtime.wire.client import WireClient
-from tests.accounts.people import person_make
+from tests.accounts.people import person_make, signed_in
 from tests.control.kit import Machines, cluster_of_sim, cluster_with_nodes, launch, watch_shortly
 
 BACKEND = "apps.accounts.backends.PortalBackend"
@@ -33,9 +33,7 @@ def script(user: User, scope: ApiToken.Scope = ApiToken.Scope.OPERATE) -> Client
 
 
 def browser(user: User) -> Client:
-    client = Client()
-    client.force_login(user, BACKEND)
-    return client
+    return signed_in(user)
 
 
 def post(client: Client, path: str, body: object = None, **headers: str) -> Any:

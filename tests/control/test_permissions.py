@@ -49,7 +49,7 @@ def test_every_action_has_a_route_and_a_permission_that_viewers_lack() -> None:
 @pytest.mark.parametrize("role", ROLES)
 def test_the_service(action: str, role: Role | None) -> None:
     def press() -> object:
-        order = Order(action=action, reason="x", confirmed=True)
+        order = Order(action=action, reason="x", confirmed=True, fresh=True)
         user = person_make(role)
         return control_job_launch(node=node_of(3), user=user, order=order, at=timezone.now())
 
@@ -103,7 +103,7 @@ def test_the_read_only_switch_holds_for_everybody(action: str, settings: Any) ->
     settings.PORTAL_READ_ONLY = True
     user = person_make(Role.ADMINISTRATOR)
     with pytest.raises(ReadOnly):
-        order = Order(action=action, reason="x", confirmed=True)
+        order = Order(action=action, reason="x", confirmed=True, fresh=True)
         control_job_launch(node=node_of(3), user=user, order=order, at=timezone.now())
     answer = post(script(user), f"/api/topology/node/3/{action}?wait=0", ORDER)
     assert (answer.status_code, answer.json()["code"]) == (403, "read_only")

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from pytest_django import Settings
 
+from apps.accounts.errors import FreshSignInNeeded
 from apps.accounts.models import User
 from apps.audit.models import AuditEvent
 from apps.audit.services import Actor
@@ -97,7 +98,7 @@ def roll(
     **order: Any,
 ) -> JobBatch:
     chosen = [node_of(node_id) for node_id in (nodes or list(range(NODES)))]
-    given: dict[str, Any] = {"reason": "a test", "confirmed": True, **order}
+    given: dict[str, Any] = {"reason": "a test", "confirmed": True, "fresh": True, **order}
     return batch_launch(
         cluster=chosen[0].cluster,
         nodes=chosen,
@@ -362,15 +363,32 @@ def test_a_warning_is_confirmed_for_the_leader(fleet: Fleet, action: str) -> Non
     assert roll(action).warnings
 
 
-def test_to_take_all_down_together_is_confirmed_one_by_one_is_not(
-    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("action", "size", "words"),
+    [
+        ("restart", 0, "All 4 nodes that are alive go down at the same time."),
+        ("shutdown", 1, "All 4 nodes that are alive go down at the same time."),
+        ("restart", 1, "All 4 nodes that are alive go down, 1 at a time."),
+    ],
+)
+def test_the_whole_cluster_is_confirmed_and_asks_for_a_fresh_password(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch, action: str, size: int, words: str
 ) -> None:
     monkeypatch.setattr("apps.control.warnings.host_is_local", lambda host: False)
     Node.objects.update(is_leader=False)
-    for action, size in (("restart", 0), ("shutdown", 1)):
-        with pytest.raises(ConfirmNeeded, match="All 4 nodes"):
-            roll(action, size=size, confirmed=False)
-    assert roll("restart", size=1, confirmed=False).warnings == []
+    with pytest.raises(ConfirmNeeded) as asked:
+        roll(action, size=size, confirmed=False)
+    assert asked.value.extra == {"warnings": [words]}
+    with pytest.raises(FreshSignInNeeded):
+        roll(action, size=size, fresh=False)
+    assert not JobBatch.objects.exists()
+    assert roll(action, size=size).warnings == [words]
+
+
+def test_a_part_of_the_cluster_needs_neither(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("apps.control.warnings.host_is_local", lambda host: False)
+    Node.objects.update(is_leader=False)
+    assert roll("restart", nodes=[1, 2, 3], confirmed=False, fresh=False).warnings == []
 
 
 def test_the_same_key_is_one_batch_and_another_order_is_refused(fleet: Fleet) -> None:

@@ -12,7 +12,7 @@ from apps.accounts.models import User
 from apps.accounts.roles import Role
 from apps.audit.models import AuditEvent
 from apps.control.models import ControlJob, JobCheck, JobLine, JobStatus, JobTransition
-from tests.accounts.people import person_make
+from tests.accounts.people import person_make, signed_in
 from tests.control.kit import cluster_with_nodes, launch
 from tests.pages.markup import Markup
 
@@ -41,10 +41,8 @@ def _access(settings: Any) -> None:
 
 
 def client_of(role: Role, **more: Any) -> Client:
-    client = Client(**more)
     found = User.objects.filter(username=role.value).first()
-    client.force_login(found or person_make(role), backend="apps.accounts.backends.PortalBackend")
-    return client
+    return signed_in(found or person_make(role), **more)
 
 
 @pytest.fixture
@@ -129,6 +127,9 @@ def test_without_a_way_to_the_node_the_page_says_so(operator_client: Client, set
     response = operator_client.get("/node/2/actions/restart")
     assert response.status_code == 200
     assert Markup(response.content.decode()).with_class("problem")
+    leader = page(operator_client, "/node/0/actions/restart")
+    assert "leads the cluster" in leader.text
+    assert "confirm" in leader.attributes("name")
 
 
 def test_the_leader_needs_a_second_word(operator_client: Client) -> None:

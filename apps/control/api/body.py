@@ -11,6 +11,7 @@ from django.utils.dateparse import parse_datetime
 from rest_framework.request import Request
 
 from apps.accounts.models import ApiToken
+from apps.accounts.sessions import fresh_in_api
 from apps.control.services import Order
 from apps.nodes.api.errors import BadParameter
 
@@ -100,6 +101,7 @@ def order_of(request: Request, body: Mapping[str, Any], *, action: str) -> Order
         action=action,
         reason=text_of(body, "reason"),
         confirmed=flag_of(body, "confirm"),
+        fresh=fresh_in_api(request),
         by_script=is_script(request),
         idempotency_key=idempotency_key(request),
     )

@@ -9,6 +9,7 @@ import structlog
 from django.conf import settings
 from django.db import IntegrityError, transaction
 
+from apps.accounts.errors import FreshSignInNeeded
 from apps.accounts.models import User
 from apps.accounts.roles import permission_full_name
 from apps.audit.models import Outcome
@@ -41,6 +42,8 @@ class Order:
     reason: str = ""
     confirmed: bool = False
     """The warnings were seen, and it is meant."""
+    fresh: bool = False
+    """Who asks has given the password a short while ago; asked of people where warnings are."""
     by_script: bool = False
     """Signed in with a token: documented scripts give no reason and confirm nothing."""
     idempotency_key: str = ""
@@ -57,15 +60,16 @@ def control_job_launch(*, node: Node, user: User, order: Order, at: datetime) ->
     """Queue one action on one node.
 
     Raises ReadOnly, NotAllowed, ActionUnknown, ReasonMissing, ConfirmNeeded, NodeBusy (409,
-    with the running job) and IdempotencyReused.
+    with the running job), FreshSignInNeeded and IdempotencyReused.
     """
     action = order_check(order, user=user)
     repeated = _repeated(order, node=node, user=user)
     if repeated is not None:
         return Launched(repeated, created=False)
     warnings = warnings_of(node.cluster, action, node_ids=[node_number(node)], at=at)
-    if warnings and not order.confirmed and not order.by_script:
-        raise ConfirmNeeded(warnings)
+    if warnings:
+        _busy_check(node)  # nobody gives a password for what can't be done now
+    warnings_check(order, warnings)
     try:
         with transaction.atomic():
             job = job_add(
@@ -98,6 +102,19 @@ def order_check(order: Order, *, user: User) -> Action:
     if settings.PORTAL_REASON_REQUIRED and not order.by_script and not order.reason.strip():
         raise ReasonMissing
     return action
+
+
+def warnings_check(order: Order, warnings: list[str]) -> None:
+    """Where it hurts, people say that they mean it, and prove that it is still them.
+
+    Raises ConfirmNeeded, FreshSignInNeeded.
+    """
+    if not warnings or order.by_script:
+        return
+    if not order.confirmed:
+        raise ConfirmNeeded(warnings)
+    if not order.fresh:
+        raise FreshSignInNeeded
 
 
 def job_add(

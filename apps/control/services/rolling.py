@@ -17,7 +17,6 @@ from apps.common.request_context import RequestContext, request_context
 from apps.control.errors import (
     BatchConflict,
     BatchInvalid,
-    ConfirmNeeded,
     IdempotencyReused,
     NodeBusy,
     NotAllowed,
@@ -33,7 +32,13 @@ from apps.control.models import (
     JobStatus,
 )
 from apps.control.models.batches import OPEN
-from apps.control.services.launch import Order, job_add, node_number, order_check
+from apps.control.services.launch import (
+    Order,
+    job_add,
+    node_number,
+    order_check,
+    warnings_check,
+)
 from apps.control.services.progress import control_job_cancel
 from apps.control.warnings import warnings_of
 from apps.nodes.models import Node
@@ -85,8 +90,7 @@ def batch_launch(
         # A restarted node is back before the next one goes.
         together=size if action.name == "restart" else len(nodes),
     )
-    if warnings and not order.confirmed and not order.by_script:
-        raise ConfirmNeeded(warnings)
+    warnings_check(order, warnings)
     try:
         with transaction.atomic():
             batch = _batch_add(cluster, nodes, user, wanted, size, warnings, at=at)

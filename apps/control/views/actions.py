@@ -7,11 +7,14 @@ from typing import Any
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_safe
 
 from apps.accounts.decorators import portal_permission
+from apps.accounts.errors import FreshSignInNeeded
+from apps.accounts.sessions import fresh_is, to_confirmation
 from apps.cluster.selectors import cluster_current
 from apps.common.errors import PortalError
 from apps.control.actions import ACTIONS, Action, action_get
@@ -21,7 +24,10 @@ from apps.control.remote.types import RemoteFailure
 from apps.control.selectors import job_last
 from apps.control.services import Order, control_job_launch
 from apps.control.services.dry_run import Rehearsal, control_job_rehearse
+from apps.control.services.launch import node_number
 from apps.control.views.common import NOTHING_NEW, key_new, key_of, reason_of, user_of
+from apps.control.views.drafts import draft_drop, draft_keep, draft_of
+from apps.control.warnings import warnings_of
 from apps.nodes.models import Node
 from apps.nodes.rows import NodeRow
 from apps.nodes.selectors import node_get, node_row
@@ -108,34 +114,47 @@ def _fits(action: Action, row: NodeRow) -> bool:
 
 @portal_permission("operate_nodes")
 @require_http_methods(["GET", "HEAD", "POST"])
-def node_action_page(request: HttpRequest, node_id: int, action: str) -> HttpResponse:
+def node_action_page(request: HttpRequest, node_id: int, action: str) -> HttpResponseBase:
     """GET asks and shows what would be run; POST launches and goes to the job."""
     at = timezone.now()
     wanted = action_get(action)
     node = node_get(cluster_current(), node_id=node_id)
     if request.method == "POST":
         return _launch(request, node, wanted, at=at)
-    return render(request, "control/action.html", _action_context(node, wanted, at=at))
+    context = _action_context(node, wanted, at=at) | _asks_again(request, at=at)
+    return render(request, "control/action.html", context | draft_of(request))
 
 
-def _launch(request: HttpRequest, node: Node, action: Action, *, at: datetime) -> HttpResponse:
+def _asks_again(request: HttpRequest, *, at: datetime) -> dict[str, bool]:
+    """Will going on ask for the password, if there is a warning?"""
+    return {"asks_password": not fresh_is(request, at=at)}
+
+
+def _launch(request: HttpRequest, node: Node, action: Action, *, at: datetime) -> HttpResponseBase:
     order = Order(
         action=action.name,
         reason=reason_of(request),
         confirmed=request.POST.get("confirm") == "yes",
+        fresh=fresh_is(request, at=at),
         idempotency_key=key_of(request),
     )
     try:
         launched = control_job_launch(node=node, user=user_of(request), order=order, at=at)
+    except FreshSignInNeeded:
+        typed = {"reason": order.reason, "key": order.idempotency_key, "confirmed": True}
+        return to_confirmation(request, back=draft_keep(request, typed))
     except PortalError as error:
         context = _action_context(node, action, at=at) | {
             "problem": error,
             "problem_job": (error.extra or {}).get("job"),
             "unconfirmed": isinstance(error, ConfirmNeeded),
             "reason": order.reason,
+            "confirmed": order.confirmed,
             "key": key_new() if isinstance(error, IdempotencyReused) else order.idempotency_key,
+            **_asks_again(request, at=at),
         }
         return render(request, "control/action.html", context, status=error.status)
+    draft_drop(request)
     return redirect("job", launched.job.pk)
 
 
@@ -149,8 +168,8 @@ def _action_context(node: Node, action: Action, *, at: datetime) -> dict[str, An
         "words": WORDS.get(action.name, ""),
         "rehearsal": rehearsal,
         "no_way": no_way,
-        "warnings": rehearsal.warnings if rehearsal else [],
-        "busy": rehearsal.busy_with if rehearsal else None,
+        "warnings": warnings_of(node.cluster, action, node_ids=[node_number(node)], at=at),
+        "busy": ControlJob.objects.active().filter(node=node).first(),
         "reason_needed": settings.PORTAL_REASON_REQUIRED,
         "read_only": settings.PORTAL_READ_ONLY,
         "reason": "",

@@ -9,11 +9,14 @@ from typing import Any
 from django.conf import settings
 from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from apps.accounts.decorators import portal_permission
+from apps.accounts.errors import FreshSignInNeeded
+from apps.accounts.sessions import fresh_is, to_confirmation
 from apps.cluster.models import Cluster
 from apps.cluster.selectors import cluster_current
 from apps.common.errors import PortalError
@@ -43,6 +46,7 @@ from apps.control.views.common import (
     user_of,
     whole_of,
 )
+from apps.control.views.drafts import draft_drop, draft_keep, draft_of
 from apps.control.warnings import warnings_of
 from apps.nodes.errors import FilterError
 from apps.nodes.models import Node
@@ -69,11 +73,12 @@ def batches_page(request: HttpRequest) -> HttpResponse:
 
 @portal_permission("operate_nodes")
 @require_http_methods(["GET", "HEAD", "POST"])
-def batch_new_page(request: HttpRequest) -> HttpResponse:
+def batch_new_page(request: HttpRequest) -> HttpResponseBase:
     """First the nodes and the action, then a look at what that means, then the launch."""
     at = timezone.now()
     cluster = cluster_current()
-    given = _given(request)
+    draft = draft_of(request)
+    given = draft.get("given") or _given(request)
     context: dict[str, Any] = {
         "at": at,
         "section": "jobs",
@@ -81,16 +86,23 @@ def batch_new_page(request: HttpRequest) -> HttpResponse:
         "actions": list(ACTIONS.values()),
         "reason_needed": settings.PORTAL_REASON_REQUIRED,
         "read_only": settings.PORTAL_READ_ONLY,
-        "key": key_of(request),
+        "key": draft.get("key") or key_of(request),
+        "confirmed": bool(draft) or _confirmed(request),
+        "is_draft": bool(draft),
+        "asks_password": not fresh_is(request, at=at),
     }
-    if request.method != "POST":
+    if request.method != "POST" and not draft:
         return render(request, "control/batch_new.html", context)
     try:
         action, rows = _chosen(cluster, given, at=at)
         context |= _review(cluster, action, rows, size=_size(given, rows), at=at)
         if request.POST.get("step") == "launch":
             batch = _launch(request, cluster, rows, given, key=context["key"], at=at)
+            draft_drop(request)
             return redirect("batch", batch.pk)
+    except FreshSignInNeeded:
+        typed = {"given": given, "key": context["key"]}
+        return to_confirmation(request, back=draft_keep(request, typed))
     except PortalError as error:
         key = key_new() if isinstance(error, IdempotencyReused) else context["key"]
         context |= {"problem": error, "key": key}
@@ -108,6 +120,10 @@ def _given(request: HttpRequest) -> dict[str, Any]:
         "stop_on_failure": "stop_on_failure" in fields or request.method != "POST",
         "reason": reason_of(request) or request.GET.get("reason", "")[:REASON_LENGTH],
     }
+
+
+def _confirmed(request: HttpRequest) -> bool:
+    return request.POST.get("confirm") == "yes"
 
 
 def _chosen(
@@ -167,7 +183,8 @@ def _launch(
         order=Order(
             action=given["action"],
             reason=given["reason"],
-            confirmed=request.POST.get("confirm") == "yes",
+            confirmed=_confirmed(request),
+            fresh=fresh_is(request, at=at),
             idempotency_key=key,
         ),
         size=whole_of(given["size"]) or 0,
