@@ -40,3 +40,10 @@ logconfig_dict = {
         "gunicorn.access": {"level": "CRITICAL", "handlers": [], "propagate": False},
     },
 }
+
+
+def when_ready(server: object) -> None:
+    """In the parent, before it forks: what is loaded here is shared by all workers."""
+    from clio_portal.warm import warm_up
+
+    warm_up()

@@ -27,6 +27,7 @@ from clio_portal.single.background import Background, broker_check
 from clio_portal.single.bridge import WsgiBridge
 from clio_portal.single.lock import DataLock
 from clio_portal.single.threads import ElasticThreads
+from clio_portal.warm import warm_up
 from clio_portal.wsgi import application
 
 log = structlog.get_logger(__name__)
@@ -103,6 +104,7 @@ class Portal:
         self._background = Background()
         try:
             self._background.start()
+            warm_up()
             _say(f"CLIO Portal is at {self.url} (Ctrl-C stops it)")
             self._serve(listener)
         finally:
