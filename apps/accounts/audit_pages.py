@@ -5,7 +5,7 @@ Here and not in the audit app, because a page asks for a permission, and audit l
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC
 from typing import Any
 from urllib.parse import urlencode
 
@@ -14,10 +14,10 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import render
 from django.utils import timezone
-from django.utils.dateparse import parse_date, parse_datetime
 from django.views.decorators.http import require_safe
 
 from apps.accounts.decorators import portal_permission
+from apps.accounts.zones import TimeFields, time_fields
 from apps.audit.export import audit_csv, audit_json
 from apps.audit.models import AuditEvent, Outcome
 from apps.audit.selectors import AuditFilter, audit_event_get, audit_events
@@ -26,8 +26,7 @@ from apps.common.errors import PortalError
 EVENTS_PER_PAGE = 50
 TEXT_LENGTH = 150
 TEXT_FIELDS = ("actor", "action", "target", "outcome", "address", "job", "text")
-TIME_FIELDS = ("since", "until")
-FIELDS = (*TEXT_FIELDS, *TIME_FIELDS)
+TIME_FIELDS = {"since": "From", "until": "Until"}
 
 
 class EventUnknown(PortalError):
@@ -45,21 +44,22 @@ class BadFilter(PortalError):
 
     def __init__(self, name: str) -> None:
         super().__init__(
-            f"{name} is not a time.",
+            f"“{name}” is not a time.",
             code="bad_filter",
             status=400,
-            remedy="Write it as 2026-11-22 or 2026-11-22T12:00, in UTC.",
+            remedy="Write it as 2026-11-22 or 2026-11-22T12:00.",
         )
 
 
 @require_safe
 @portal_permission("view_audit")
 def audit_page(request: HttpRequest) -> HttpResponse:
-    given = _given(request)
+    given, times = _given(request), _times(request)
+    asked = {name: value for name, value in given.items() if value} | times.query()
     events: QuerySet[AuditEvent] = AuditEvent.objects.none()
     problem: BadFilter | None = None
     try:
-        events = _events(given)
+        events = _events(given, times)
     except BadFilter as error:
         problem = error
     context = {
@@ -68,8 +68,9 @@ def audit_page(request: HttpRequest) -> HttpResponse:
         "given": given,
         "problem": problem,
         "page": Paginator(events, EVENTS_PER_PAGE).get_page(request.GET.get("page")),
-        "is_filtered": any(given.values()),
-        "filter_query": urlencode({name: value for name, value in given.items() if value}),
+        "times": times,
+        "is_filtered": bool(asked),
+        "filter_query": urlencode(asked),
         "outcomes": Outcome.choices,
     }
     return render(request, "accounts/audit.html", context, status=400 if problem else 200)
@@ -102,14 +103,14 @@ def _pairs(values: object) -> list[tuple[str, object]]:
 @require_safe
 @portal_permission("view_audit")
 def audit_export_csv(request: HttpRequest) -> StreamingHttpResponse:
-    lines = audit_csv(_events(_given(request)))
+    lines = audit_csv(_asked(request))
     return _file(StreamingHttpResponse(lines, content_type="text/csv; charset=utf-8"), "csv")
 
 
 @require_safe
 @portal_permission("view_audit")
 def audit_export_json(request: HttpRequest) -> StreamingHttpResponse:
-    lines = audit_json(_events(_given(request)))
+    lines = audit_json(_asked(request))
     return _file(StreamingHttpResponse(lines, content_type="application/json"), "json")
 
 
@@ -121,38 +122,24 @@ def _file(response: StreamingHttpResponse, ending: str) -> StreamingHttpResponse
 
 def _given(request: HttpRequest) -> dict[str, str]:
     return {
-        name: request.GET.get(name, "").replace("\x00", "").strip()[:TEXT_LENGTH] for name in FIELDS
+        name: request.GET.get(name, "").replace("\x00", "").strip()[:TEXT_LENGTH]
+        for name in TEXT_FIELDS
     }
 
 
-def _events(given: dict[str, str]) -> QuerySet[AuditEvent]:
+def _events(given: dict[str, str], times: TimeFields) -> QuerySet[AuditEvent]:
     """Raises BadFilter."""
+    if times.wrong:
+        raise BadFilter(times.wrong[0])
     texts = {name: given[name] for name in TEXT_FIELDS if name != "job"}
-    wanted = AuditFilter(
-        **texts,
-        job_id=given["job"],
-        since=_moment(given["since"], "The beginning"),
-        until=_moment(given["until"], "The end", end=True),
+    return audit_events(
+        AuditFilter(**texts, job_id=given["job"], since=times.at("since"), until=times.at("until"))
     )
-    return audit_events(wanted)
 
 
-def _moment(text: str, name: str, *, end: bool = False) -> datetime | None:
-    """A day or a minute, in UTC; a day as the end is meant with all of its hours."""
-    if not text:
-        return None
-    try:
-        found, day = parse_datetime(text), parse_date(text)
-    except ValueError:
-        found, day = None, None
-    if day is not None:
-        found = datetime(day.year, day.month, day.day, tzinfo=UTC)
-        found += timedelta(days=1 if end else 0)
-    if found is None:
-        raise BadFilter(name)
-    if not found.tzinfo:
-        return found.replace(tzinfo=UTC)
-    try:
-        return found.astimezone(UTC)  # PostgreSQL takes no zone beyond 16 hours
-    except OverflowError as error:
-        raise BadFilter(name) from error
+def _times(request: HttpRequest) -> TimeFields:
+    return time_fields(request, TIME_FIELDS, ends=("until",))
+
+
+def _asked(request: HttpRequest) -> QuerySet[AuditEvent]:
+    return _events(_given(request), _times(request))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from django.conf import settings
 from django.contrib import messages
@@ -15,6 +14,7 @@ from django.utils import timezone
 from apps.accounts.models import User
 from apps.accounts.services.sign_in import signed_out
 from apps.accounts.sessions import session_is_idle, session_touch
+from apps.accounts.zones import zone_of
 from apps.common.time import utc_now
 
 
@@ -39,11 +39,3 @@ class PersonMiddleware:
         session_touch(request, at=at)
         with timezone.override(zone_of(user.time_zone)):
             return self.get_response(request)
-
-
-def zone_of(name: str) -> ZoneInfo | None:
-    """``None`` for no name, or one that this machine does not know: the portal's own zone."""
-    try:
-        return ZoneInfo(name) if name else None
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        return None

@@ -75,6 +75,26 @@
     }
   }
 
+  // The fields of forms are in the same zone as all times: without a profile's, the browser's.
+  function localiseForms() {
+    if (root.dataset.timeZone) return;
+    const zone = longTime.resolvedOptions().timeZone;
+    const two = (number) => String(number).padStart(2, "0");
+    for (const hidden of document.querySelectorAll("input[data-zone]")) {
+      const form = hidden.form;
+      const fields = [...form.querySelectorAll("input[type='datetime-local']")];
+      if (fields.some((field) => field.value && !field.dataset.at)) continue;
+      for (const field of fields) {
+        if (!field.dataset.at) continue;
+        const at = new Date(field.dataset.at);
+        const day = at.getFullYear() + "-" + two(at.getMonth() + 1) + "-" + two(at.getDate());
+        field.value = day + "T" + two(at.getHours()) + ":" + two(at.getMinutes());
+      }
+      hidden.value = zone;
+      for (const name of form.querySelectorAll("[data-zone-name]")) setText(name, zone);
+    }
+  }
+
   // ---- the connection to the portal -----------------------------------------
 
   const lost = document.getElementById("lost");
@@ -273,6 +293,7 @@
   }
 
   localise(document);
+  localiseForms();
   tick();
   watch(document);
   setInterval(tick, 1000);

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import re
 import uuid
-from datetime import UTC, datetime
 from typing import cast
 from urllib.parse import urlencode
 
 from django.http import HttpRequest
-from django.utils.dateparse import parse_date, parse_datetime
 
 from apps.accounts.models import User
 from apps.audit.services import Actor
@@ -48,20 +46,6 @@ def key_of(request: HttpRequest) -> str:
 def whole_of(text: str) -> int | None:
     """The number in `text`; ``None`` when there is none."""
     return int(text) if _WHOLE.fullmatch(text.strip()) else None
-
-
-def moment_of(text: str) -> datetime | None:
-    """A day or a minute as a form sends it, in UTC; ``None`` for anything else."""
-    try:
-        found = parse_datetime(text)
-        day = None if found else parse_date(text)
-    except ValueError:
-        return None
-    if found is None and day is not None:
-        found = datetime(day.year, day.month, day.day)  # noqa: DTZ001 - gets its zone below
-    if found is None:
-        return None
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def query_of(pairs: dict[str, str]) -> str:

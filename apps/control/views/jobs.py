@@ -14,12 +14,13 @@ from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
 from apps.accounts.decorators import portal_permission
+from apps.accounts.zones import time_fields
 from apps.control.actions import ACTIONS
 from apps.control.errors import JobOver
 from apps.control.models import ControlJob, JobLine, JobStatus, JobTransition
 from apps.control.selectors import JobFilter, job_get, job_lines, jobs
 from apps.control.services import control_job_cancel
-from apps.control.views.common import NOTHING_NEW, actor_of, moment_of, query_of, whole_of
+from apps.control.views.common import NOTHING_NEW, actor_of, query_of, whole_of
 from apps.nodes.maintenance import maintenance_of
 
 JOBS_PER_PAGE = 50
@@ -51,25 +52,23 @@ def _jobs_cursor() -> str:
 def _jobs_context(request: HttpRequest, *, at: datetime) -> dict[str, Any]:
     given = {
         name: request.GET.get(name, "").replace("\x00", "").strip()[:150]
-        for name in ("node", "action", "status", "actor", "since", "until")
+        for name in ("node", "action", "status", "actor")
     }
     problems: dict[str, str] = {}
     node_id = whole_of(given["node"])
     if given["node"] and node_id is None:
         problems["node"] = "A node id is a whole number, such as 3."
         node_id = NO_SUCH_NODE
-    times: dict[str, datetime | None] = {}
-    for name in ("since", "until"):
-        times[name] = moment_of(given[name])
-        if given[name] and times[name] is None:
-            problems[name] = "A time is written as 2026-11-22 or 2026-11-22T12:00."
+    times = time_fields(request, {"since": "From", "until": "Until"}, ends=("until",))
+    if times.wrong:
+        problems["times"] = "A time is written as 2026-11-22 or 2026-11-22T12:00."
     wanted = JobFilter(
         status=_statuses(given["status"]),
         action=given["action"],
         node_id=node_id,
         actor=given["actor"],
-        since=times["since"],
-        until=times["until"],
+        since=times.at("since"),
+        until=times.at("until"),
     )
     cursor = _jobs_cursor()
     page = Paginator(jobs(wanted), JOBS_PER_PAGE).get_page(request.GET.get("page"))
@@ -79,8 +78,9 @@ def _jobs_context(request: HttpRequest, *, at: datetime) -> dict[str, Any]:
         "page": page,
         "given": given,
         "problems": problems,
-        "is_filtered": any(given.values()),
-        "filter_query": query_of(given),
+        "times": times,
+        "is_filtered": any(given.values()) or bool(times.query()),
+        "filter_query": query_of(given | times.query()),
         "actions": list(ACTIONS.values()),
         "statuses": JobStatus.choices,
     }

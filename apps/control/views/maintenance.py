@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, tzinfo
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
@@ -11,8 +11,9 @@ from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST
 
 from apps.accounts.decorators import portal_permission
+from apps.accounts.zones import TimeField, TimeFields, time_fields, time_value, viewer_zone
 from apps.cluster.selectors import cluster_current
-from apps.control.views.common import actor_of, moment_of, reason_of
+from apps.control.views.common import actor_of, reason_of
 from apps.nodes.maintenance import MaintenanceInvalid, maintenance_begin, maintenance_end
 from apps.nodes.models import Node
 from apps.nodes.selectors import node_get, node_row
@@ -34,22 +35,21 @@ def node_maintenance_page(request: HttpRequest, node_id: int) -> HttpResponse:
     at = timezone.now()
     node = node_get(cluster_current(), node_id=node_id)
     if request.method != "POST":
-        return render(request, "control/maintenance.html", _context(node, at=at))
-    given = {
-        "reason": reason_of(request),
-        "length": request.POST.get("length", OPEN),
-        "until": request.POST.get("until", "")[:40],
-    }
+        context = _context(node, viewer_zone(request), at=at)
+        return render(request, "control/maintenance.html", context)
+    times = time_fields(request, {"until": "until"})
+    given = {"reason": reason_of(request), "length": request.POST.get("length", OPEN)}
     try:
         maintenance_begin(
             node,
             actor=actor_of(request),
             reason=given["reason"],
-            until=_until(given["length"], given["until"], at=at),
+            until=_until(given["length"], times, at=at),
             at=at,
         )
     except MaintenanceInvalid as error:
-        context = _context(node, at=at) | {"problem": error} | given
+        context = _context(node, viewer_zone(request), at=at)
+        context |= {"problem": error, "times": times} | given
         return render(request, "control/maintenance.html", context, status=error.status)
     return redirect("node", node_id)
 
@@ -63,10 +63,11 @@ def node_maintenance_end_page(request: HttpRequest, node_id: int) -> HttpRespons
     return redirect("node", node_id)
 
 
-def _context(node: Node, *, at: datetime) -> dict[str, Any]:
+def _context(node: Node, zone: tzinfo, *, at: datetime) -> dict[str, Any]:
     row = node_row(node, at=at)
     kept = row.maintenance
     until = kept.until if kept else None
+    field = TimeField("until", "until", time_value(until, zone) if until else "", until)
     return {
         "at": at,
         "section": "topology",
@@ -74,17 +75,17 @@ def _context(node: Node, *, at: datetime) -> dict[str, Any]:
         "lengths": LENGTHS,
         "reason": kept.reason if kept else "",
         "length": UNTIL if until else OPEN if kept else "4",
-        "until": f"{until:%Y-%m-%dT%H:%M}" if until else "",
+        "times": TimeFields(str(zone), (field,), ()),
     }
 
 
-def _until(length: str, text: str, *, at: datetime) -> datetime | None:
+def _until(length: str, times: TimeFields, *, at: datetime) -> datetime | None:
     """``None``: until somebody ends it. Raises MaintenanceInvalid."""
     if length in LENGTHS:
         return at + timedelta(hours=int(length))
     if length != UNTIL:
         return None
-    moment = moment_of(text)
+    moment = times.at("until")
     if moment is None:
-        raise MaintenanceInvalid("Say until when, such as 2026-11-22T12:00, in UTC.")
+        raise MaintenanceInvalid("Say until when, such as 2026-11-22T12:00.")
     return moment
