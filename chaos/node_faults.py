@@ -66,6 +66,10 @@ def node_restarted(place: Place) -> str:
     before = boots_of(site, 3)
     site.launch(3, "restart", reason=reason)
     status = site.job_ends(reason)
+    # The job asks the node itself, and may know of its new life before the collector does.
+    wait_for(
+        lambda: boots_of(site, 3) - before, within_s=NOTICED_S, what="node 3's new life is seen"
+    )
     site.right()
     began_anew = len(boots_of(site, 3) - before)
     if status != "succeeded" or began_anew != 1:
