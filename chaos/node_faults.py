@@ -6,10 +6,15 @@ import contextlib
 import time
 from collections.abc import Callable, Iterator
 
+import psutil
+
+from apps.runtime.simulated import Placement, SimOptions, SimulatedCluster
+from apps.runtime.types import WireGeneration
 from chaos.faults import NOTICED_S, Place, boots_of, fault
 from chaos.observer import Look
 from chaos.processes import wait_for
 from chaos.site import Site
+from demo import ports, processes
 from demo.local_cluster import LocalNode
 
 
@@ -32,6 +37,14 @@ def _state(node: LocalNode, *wanted: str) -> Callable[[Look], bool]:
         return shown is not None and shown["state"] in wanted
 
     return met
+
+
+def _kill(node: LocalNode) -> None:
+    """Also what a job has started in its place."""
+    node.kill()
+    for stray in processes.processes_with_env("CLIO_SERVER_CONF", node.directory):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            stray.kill()
 
 
 @fault("node-killed", "a node: kill -9, started again after 15 s")
@@ -79,28 +92,31 @@ def node_restarted(place: Place) -> str:
 
 @fault("node-replaced", "a node replaced by another generation (a simulated 2.2), and back")
 def node_replaced(place: Place) -> str:
-    from apps.runtime.simulated import Placement, SimOptions, SimulatedCluster
-    from apps.runtime.types import WireGeneration
-
     site, node = place.site, place.cluster.nodes[2]
-    node.stop()
+    # Its id is its place in the list, so two more stand before it, on ports of their own.
+    step = next(step for step in range(100, 1000, 10) if _are_free(node.port, step))
     options = SimOptions(
-        nodes=1,
-        port=node.port,
+        nodes=3,
+        port=node.port - 2 * step,
+        port_step=step,
         placement=Placement.PORTS,
         generation=WireGeneration.V2_2,
         uptime_s=5,
     )
-    with SimulatedCluster(options):
-        took = wait_for(
-            lambda: site.read(
-                "SELECT 1 FROM nodes_node WHERE node_id = 2 AND "
-                "wire_generation = '2.2' AND state = 'alive'"
-            ),
-            within_s=60,
-            what="node 2 speaks generation 2.2",
-        )
-    node.start()
+    node.stop()
+    try:
+        with SimulatedCluster(options):
+            took = wait_for(
+                lambda: site.read(
+                    "SELECT 1 FROM nodes_node WHERE node_id = 2 AND "
+                    "wire_generation = '2.2' AND state = 'alive'"
+                ),
+                within_s=60,
+                what="node 2 speaks generation 2.2",
+            )
+            time.sleep(10)  # its figures are looked at, too
+    finally:
+        node.start()
     wait_for(
         lambda: site.read(
             "SELECT 1 FROM nodes_node WHERE node_id = 2 AND "
@@ -112,12 +128,17 @@ def node_replaced(place: Place) -> str:
     return f"“down”, then alive as generation 2.2 after {took:.0f} s, marked as simulated; and back"
 
 
+def _are_free(port: int, step: int) -> bool:
+    wanted = [port - back * step + offset for back in (1, 2) for offset in ports.OFFSETS]
+    return all(map(ports.loopback_port_is_free, wanted))
+
+
 @fault("nodes-gone", "all nodes: kill -9, started again after 15 s")
 def nodes_gone(place: Place) -> str:
     nodes = place.cluster.nodes
     with _silent(place, *nodes):
         for node in nodes:
-            node.kill()
+            _kill(node)
         took = place.site.observer.until(
             lambda look: look.answer.status == 503 and not look.is_right,
             within_s=NOTICED_S,

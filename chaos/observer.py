@@ -59,7 +59,7 @@ class Observer:
         self.wrong: list[str] = []
         self.looks = 0
         self.latest: Look | None = None
-        self._totals: dict[int, int] = {}
+        self._totals: dict[tuple[int, bool], int] = {}
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
 
@@ -96,7 +96,9 @@ class Observer:
             if value is not None and not 0 <= value <= 100:
                 self._note(f"{name} of node {node_id} was {value}")
         total = node["ram_total_bytes"]
-        if total is not None and self._totals.setdefault(node_id, total) != total:
+        # A simulated node in the place of a real one is another machine.
+        machine = (node_id, node["is_simulated"])
+        if total is not None and self._totals.setdefault(machine, total) != total:
             self._note(f"ram_total_bytes of node {node_id} was {total}")
 
     def _note(self, sentence: str) -> None:
