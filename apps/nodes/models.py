@@ -7,6 +7,7 @@ from typing import ClassVar
 from django.db import models
 
 from apps.cluster.models import Cluster
+from apps.common.fields import BulkJSONField
 from apps.runtime.types import NodeState
 
 CLOCK_OFF_S = 2.0
@@ -133,7 +134,7 @@ class LatestFigures(models.Model):
 
     node = models.ForeignKey(Node, on_delete=models.CASCADE, related_name="latest_figures")
     kind = models.CharField(max_length=16, choices=FigureKind)
-    figures = models.JSONField(null=True)
+    figures = BulkJSONField(null=True)
     sampled_at = models.DateTimeField(null=True)
     """The figures' own time: the sample's wall time where the node's clock can be
     believed (see `clock_skew_s`), else when they arrived."""
@@ -167,7 +168,7 @@ class SampleChunk(models.Model):
     last_event_id = models.BigIntegerField()
     first_at = models.DateTimeField()
     last_at = models.DateTimeField()
-    entries = models.JSONField()
+    entries = BulkJSONField()
 
     class Meta:
         ordering = ("pk",)

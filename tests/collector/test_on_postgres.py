@@ -18,6 +18,7 @@ WHOLE = [
     "collector/test_tasks.py",
     "cluster/test_config_check.py",
     "nodes/test_topology.py",
+    "nodes/test_bulk_json.py",
     "nodes/test_nodes_sync.py",
     "pools/test_pools.py",
 ]
