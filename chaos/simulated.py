@@ -14,6 +14,7 @@ from chaos.site import Site
 NODES = 100
 SILENT = 30
 GIB = 2**30
+SETTLED_S = 40.0
 MAX_COLLECTOR_MB = 400.0
 
 
@@ -37,6 +38,8 @@ def _fault(name: str, title: str) -> Callable[..., Callable[[SimPlace], str]]:
 @_fault("silent", f"{SILENT} of {NODES} simulated nodes fall silent")
 def silent(place: SimPlace) -> str:
     site, ids = place.site, range(SILENT)
+    # Their first answers were long, and slow all together: slow nodes are given patience.
+    time.sleep(SETTLED_S)
     for number in ids:
         place.sim.node(number).fault(SimFault.SILENT)
         site.truth.dead_since[number] = time.monotonic()
@@ -75,7 +78,7 @@ def huge(place: SimPlace) -> str:
         while time.monotonic() < until:
             most = max(most, *(child.rss_mb() for child in site.stack.collectors))
             time.sleep(0.2)
-        shown = site.stack.get("/api/topology/node/5/workers")
+        shown = site.stack.get("/api/node/5/workers")
         rows = site.read(
             "SELECT f.error_code, f.error_message FROM nodes_latestfigures f JOIN nodes_node n "
             "ON n.id = f.node_id WHERE n.node_id = 5 AND f.kind = 'workers'"

@@ -13,10 +13,10 @@ from apps.runtime.queries import system_stats_query
 from apps.runtime.scatter import Ask
 from apps.runtime.types import Target
 
-CATCH_UP_SAMPLES = 10_000
+CATCH_UP_SAMPLES = 15_000
 """Samples of long answers taken per round, so that a thousand nodes that are all new do not
 fill the memory at once; the other nodes are asked for a sign of life meanwhile. Such a round
-takes 2 to 4 s, on purpose: a runtime keeps 18 minutes of samples, and a portal that was away
+takes up to 3 s, on purpose: a runtime keeps 18 minutes of samples, and a portal that was away
 for 15 of them must have taken a thousand nodes' samples before the oldest are overwritten."""
 
 CATCH_UP_NODES = (8, 512)

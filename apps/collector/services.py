@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import time
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from django.db.models import Min
+from django.db.models import Max, Min
 
 from apps.audit.services import Actor, AuditTarget, audit_record
 from apps.cluster.services import ConfigCheck, cluster_ensure, cluster_touch, config_check
@@ -15,10 +16,11 @@ from apps.collector.crew import crew_leave
 from apps.collector.engine import Engine, engine_close, engine_get, engine_held
 from apps.collector.history.upkeep import Kept, history_upkeep
 from apps.collector.models import HistoryFeed
+from apps.collector.recent import Recent
 from apps.collector.rounds import RoundResult, round_run
 from apps.collector.store import samples_prune
 from apps.history.services import collection_mark, retention_limits
-from apps.nodes.models import FigureKind, Node
+from apps.nodes.models import FigureKind, Node, SampleChunk
 from apps.nodes.services import nodes_sync
 
 SAMPLES_KEPT = timedelta(minutes=20)
@@ -26,6 +28,8 @@ SAMPLES_KEPT = timedelta(minutes=20)
 
 SAMPLES_WAIT = timedelta(days=1)
 """How long samples wait for a history that can't take them."""
+
+_recent = Recent()
 
 
 def config_watch(*, at: datetime) -> ConfigCheck:
@@ -62,17 +66,24 @@ def collector_leave() -> None:
         crew_leave(engine.crew)
 
 
-def maintain(*, at: datetime) -> int:
+def maintain(*, at: datetime, mono: float | None = None) -> int:
     """Delete what is no longer needed. Returns the number of sample rows deleted.
 
-    Samples that the history does not hold yet wait for it, but not for ever.
+    Samples that the history does not hold yet wait for it, but not for ever. `mono` is the
+    monotonic clock's reading, in seconds; by default it is read now.
     """
     kept = history_upkeep(at=at)
     if kept.removed:
         history_removal_record(kept, at=at)
-    fed_to = HistoryFeed.objects.aggregate(Min("chunk_position"))["chunk_position__min"]
-    fed = samples_prune(before=at - SAMPLES_KEPT, up_to=fed_to or 0)
-    return fed + samples_prune(before=at - SAMPLES_WAIT)
+    fed_to = HistoryFeed.objects.aggregate(Min("chunk_position"))["chunk_position__min"] or 0
+    newest = SampleChunk.objects.aggregate(Max("pk"))["pk__max"] or 0
+    old = _recent.older_than(
+        SAMPLES_KEPT.total_seconds(),
+        newest=newest,
+        mono=time.monotonic() if mono is None else mono,
+    )
+    fed = samples_prune(SampleChunk.objects.filter(pk__lte=min(old, fed_to)))
+    return fed + samples_prune(SampleChunk.objects.filter(last_at__lt=at - SAMPLES_WAIT))
 
 
 def history_removal_record(kept: Kept, *, at: datetime) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime
 from typing import Any
+
+from django.db.models import QuerySet
 
 from apps.collector.answers import Harvest, Identity
 from apps.collector.clocks import skew_kept
@@ -98,19 +99,11 @@ def _told(node: Node, identity: Identity, connection: Connection) -> dict[str, A
     return told
 
 
-def samples_prune(
-    *, before: datetime, up_to: int | None = None, batch: int = 2000, at_most: int = 100_000
-) -> int:
-    """Delete samples older than `before`, a few at a time so that no writer waits long.
-
-    `up_to`: only chunks up to this key.
-    """
-    old = SampleChunk.objects.filter(last_at__lt=before)
-    if up_to is not None:
-        old = old.filter(pk__lte=up_to)
+def samples_prune(old: QuerySet[SampleChunk], *, batch: int = 2000, at_most: int = 100_000) -> int:
+    """Delete these samples, a few at a time so that no writer waits long."""
     deleted = 0
     while deleted < at_most:
-        keys = list(old.order_by("last_at").values_list("pk", flat=True)[:batch])
+        keys = list(old.order_by("pk").values_list("pk", flat=True)[:batch])
         if not keys:
             break
         SampleChunk.objects.filter(pk__in=keys).delete()

@@ -11,10 +11,11 @@ import pytest
 from django.conf import settings as django_settings
 
 from apps.cluster.models import Cluster, ConfigStatus
-from apps.collector import tasks
+from apps.collector import services, tasks
 from apps.collector.engine import client_options, engine_close, engine_get
 from apps.collector.history.feed import history_feed
 from apps.collector.models import PollRound
+from apps.collector.recent import Recent
 from apps.collector.services import config_watch, maintain
 from apps.nodes.models import Node, SampleChunk
 from apps.runtime.simulated import SimulatedCluster
@@ -93,15 +94,48 @@ def test_the_watch_follows_the_host_list(configured: Path) -> None:
     assert Node.objects.present().count() == 2, "the last good list stays in force"
 
 
+@pytest.fixture
+def new_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that has not maintained anything yet."""
+    monkeypatch.setattr(services, "_recent", Recent())
+
+
+@pytest.mark.usefixtures("new_process")
 def test_maintain_deletes_samples_older_than_twenty_minutes() -> None:
-    node = node_make(cluster_make(), node_id=0)
-    samples_make(node, at=AT - timedelta(minutes=21), seconds=60)
+    node, minute = node_make(cluster_make(), node_id=0), timedelta(minutes=1)
     samples_make(node, at=AT, seconds=60)
-    assert maintain(at=AT) == 0, "the history does not hold them yet"
-    history_feed(at=AT)
-    assert maintain(at=AT) == 30
+    assert maintain(at=AT, mono=1000.0) == 0
+    samples_make(node, at=AT + 20 * minute, seconds=60)
+    assert maintain(at=AT + 21 * minute, mono=1000.0 + 21 * 60) == 0, "the history has none yet"
+    history_feed(at=AT + 21 * minute)
+    assert maintain(at=AT + 21 * minute, mono=1000.0 + 21 * 60) == 30
     assert SampleChunk.objects.count() == 30
-    assert maintain(at=AT) == 0
+    assert maintain(at=AT + 22 * minute, mono=1000.0 + 22 * 60) == 0
+    assert maintain(at=AT + 41 * minute, mono=1000.0 + 41 * 60) == 30
+
+
+@pytest.mark.usefixtures("new_process")
+@pytest.mark.parametrize("hours", [1, -1])
+def test_a_clock_that_was_set_deletes_no_recent_sample(hours: int) -> None:
+    """Neither while it is wrong, nor of what was stored then when it is right again."""
+    node, off = node_make(cluster_make(), node_id=0), timedelta(hours=hours)
+    samples_make(node, at=AT, seconds=60)
+    history_feed(at=AT)
+    maintain(at=AT, mono=0.0)
+    samples_make(node, at=AT + off, seconds=60)
+    history_feed(at=AT + off)
+    assert maintain(at=AT + off, mono=60.0) == 0
+    assert maintain(at=AT + timedelta(minutes=2), mono=120.0) == 0
+    assert SampleChunk.objects.count() == 60
+    assert maintain(at=AT + timedelta(minutes=22), mono=22 * 60.0) == 60, "later it goes"
+
+
+@pytest.mark.usefixtures("new_process")
+def test_samples_that_no_history_takes_are_kept_for_a_day() -> None:
+    node = node_make(cluster_make(), node_id=0)
+    samples_make(node, at=AT, seconds=60)
+    assert maintain(at=AT + timedelta(hours=23)) == 0
+    assert maintain(at=AT + timedelta(hours=25)) == 30
 
 
 def test_the_client_gets_the_settings(settings: Any) -> None:
