@@ -172,7 +172,7 @@ def test_requests_are_counted_together(site: Site) -> None:
     told = site.account("script", "--service", "--token-name", "t", "--json")
     token = json.loads(told.splitlines()[-1])["token"]
     browser = Browser(site.url)
-    answers = []
+    answers: list[int] = []
     while 429 not in answers[-1:]:  # a minute of the clock may end meanwhile
         answers.append(browser.get("/api/jobs", Authorization=f"Token {token}").status)
         assert len(answers) <= 2 * LIMIT + 1, "each server counts for itself"
@@ -196,7 +196,9 @@ def test_nobody_is_shown_an_older_copy_after_a_newer_one(site: Site) -> None:
 
     polling = threading.Thread(target=poll)
     polling.start()
-    browser, cursors, servers = signed_in(site), [], set()
+    browser = signed_in(site)
+    cursors: list[int] = []
+    servers: set[str] = set()
     try:
         while len(set(cursors)) < 5 or len(servers) < WEBS:
             assert len(cursors) < 5000
