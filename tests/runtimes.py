@@ -16,6 +16,8 @@ RUNTIME_FIXTURES = frozenset(
     {"clio_run_2_3_2", "cluster4", "node_2_3_2", "node_2_2_1", "node_2_0_0"}
 )
 NODES_IN_CLUSTER = 4
+NICENESS = 10
+"""Idle runtimes spin: the tests' own work goes first."""
 
 
 @pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
@@ -63,8 +65,14 @@ def _cluster_heal(cluster: LocalCluster) -> None:
 
 def _single_node(directory: Path, version: str) -> Iterator[LocalNode]:
     clio_run = clio_run_path(version)
-    cluster = LocalCluster(directory, clio_run=clio_run, nodes=1, version=version, cte_nodes=0)
-    with cluster:
+    with LocalCluster(
+        directory,
+        clio_run=clio_run,
+        nodes=1,
+        version=version,
+        cte_nodes=0,
+        niceness=NICENESS,
+    ) as cluster:
         yield cluster.nodes[0]
 
 
@@ -79,7 +87,9 @@ def _cluster4_of_module(
     clio_run_2_3_2: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[LocalCluster]:
     directory = tmp_path_factory.mktemp("cluster4")
-    with LocalCluster(directory, clio_run=clio_run_2_3_2, nodes=NODES_IN_CLUSTER) as cluster:
+    with LocalCluster(
+        directory, clio_run=clio_run_2_3_2, nodes=NODES_IN_CLUSTER, niceness=NICENESS
+    ) as cluster:
         yield cluster
 
 

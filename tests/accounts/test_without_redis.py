@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from typing import Any
@@ -24,9 +25,13 @@ NOWHERE = "redis://127.0.0.1:1/0"
 OPTIONS = {"socket_timeout": 2, "socket_connect_timeout": 2}
 
 
+PREFIX = f"test-sessions-{os.getpid()}"
+"""Other processes' tests use the same Redis."""
+
+
 def redis_at(settings: Any, url: str) -> None:
     """The caches as with CLIO_PORTAL_REDIS_URL."""
-    at = {"LOCATION": url, "KEY_PREFIX": "test-sessions", "OPTIONS": OPTIONS}
+    at = {"LOCATION": url, "KEY_PREFIX": PREFIX, "OPTIONS": OPTIONS}
     names = {
         "default": "django.core.cache.backends.redis.RedisCache",
         "live": "apps.common.cache.ForgivingRedisCache",
@@ -106,7 +111,9 @@ def test_a_copy_that_could_not_be_deleted_is_soon_worth_nothing(
     redis_at(settings, NOWHERE)  # it goes away, and keeps what it has
     assert client.post("/accounts/logout/").status_code == 302
     redis_at(settings, REDIS_URL)
-    while any(server.scan_iter("test-sessions:*cached_db*")):
+    give_up_at = time.monotonic() + 30
+    while left := list(server.scan_iter(f"{PREFIX}:*cached_db*")):
+        assert time.monotonic() < give_up_at, left
         time.sleep(0.1)
     assert not is_in(copied)
 

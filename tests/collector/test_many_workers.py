@@ -7,7 +7,6 @@ in another process, which count what they are asked.
 from __future__ import annotations
 
 import json
-import os
 import signal
 import socket
 import subprocess
@@ -17,7 +16,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 import pytest
@@ -25,12 +23,11 @@ import pytest
 from chaos.processes import Child, wait_for
 from chaos.services import Redis, ServiceMissing
 from chaos.stack import Stack
-from tests.services import POSTGRES_URL
+from tests.services import database_made
 
 NODES = 24
 INTERVAL_S = 2.0
 WITHIN_S = 90.0
-ADMIN = POSTGRES_URL.replace("postgres://", "postgresql://", 1)
 
 pytestmark = [pytest.mark.postgres, pytest.mark.redis, pytest.mark.timeout(600)]
 
@@ -93,11 +90,8 @@ def hostfile(tmp_path: Path) -> Iterator[Path]:
 
 @pytest.fixture
 def database() -> Iterator[str]:
-    name = f"workers_{os.getpid()}"
-    with psycopg.connect(ADMIN, autocommit=True) as admin:
-        admin.execute(f"CREATE DATABASE {name}")
-        yield urlunsplit(urlsplit(POSTGRES_URL)._replace(path=f"/{name}"))
-        admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    with database_made("workers") as url:
+        yield url
 
 
 @pytest.fixture

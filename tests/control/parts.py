@@ -8,20 +8,18 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
-import psycopg
 import redis
-from psycopg import sql
 
 from demo.processes import process_spawn
 from tests.platform.process import ROOT, environment
-from tests.services import POSTGRES_URL, REDIS_URL
+from tests.services import REDIS_URL
 
 PATIENCE_S = 240.0
 CLIO_RUN = """#!/bin/sh
@@ -41,22 +39,6 @@ def until(holds: Callable[[], bool], *, what: str) -> None:
     while not holds():
         assert time.monotonic() < give_up_at, f"not within {PATIENCE_S:g} s: {what}"
         time.sleep(0.05)
-
-
-@contextmanager
-def database_made(name: str) -> Iterator[str]:
-    """A PostgreSQL database of this name; its URL."""
-    with psycopg.connect(POSTGRES_URL_MAIN, autocommit=True) as admin:
-        drop = sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name))
-        admin.execute(drop)
-        admin.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
-        try:
-            yield urlunsplit(urlsplit(POSTGRES_URL)._replace(path=f"/{name}"))
-        finally:
-            admin.execute(drop)
-
-
-POSTGRES_URL_MAIN = urlunsplit(urlsplit(POSTGRES_URL)._replace(path="/postgres"))
 
 
 def broker_url() -> str:

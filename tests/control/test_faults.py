@@ -6,18 +6,19 @@ docs/control-faults.md lists each fault with its test.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import psycopg
 import pytest
 from psycopg import sql
 
 from apps.runtime.simulated import SimOptions, SimulatedCluster
-from tests.control.parts import POSTGRES_URL_MAIN, Parts, database_made, until
+from tests.control.parts import Parts, until
 from tests.control.sshd import free_port
+from tests.services import POSTGRES_URL, database_made
 
 pytestmark = [
     pytest.mark.postgres,
@@ -26,7 +27,6 @@ pytestmark = [
     pytest.mark.timeout(900),
 ]
 NODES = 12
-DATABASE = f"control_faults_{os.getpid()}"
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +38,7 @@ def sim() -> Iterator[SimulatedCluster]:
 @pytest.fixture(scope="module")
 def _parts(sim: SimulatedCluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Parts]:
     with (
-        database_made(DATABASE) as url,
+        database_made("control_faults") as url,
         Parts(tmp_path_factory.mktemp("parts"), database=url) as parts,
     ):
         parts.ask("setup", [(target.host, target.port) for target in sim.targets()])
@@ -179,13 +179,14 @@ def test_with_the_database_down_at_the_end_nothing_is_lost(parts: Parts) -> None
     pk = parts.ask("launch", 9, "status")
     until(lambda: len(parts.ran()) == 1, what="the command")
     log = parts.directory / f"worker{parts.workers.index(worker)}.log"
-    name = sql.Identifier(DATABASE)
-    with psycopg.connect(POSTGRES_URL_MAIN, autocommit=True) as admin:
+    database = urlsplit(parts.database).path.removeprefix("/")
+    name = sql.Identifier(database)
+    with psycopg.connect(POSTGRES_URL, autocommit=True) as admin:
         admin.execute(sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS false").format(name))
         try:
             admin.execute(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s",
-                [DATABASE],
+                [database],
             )
             parts.go()
             until(lambda: "can't be stored yet" in log.read_text(), what="a result that waits")
@@ -239,10 +240,12 @@ def test_five_hundred_jobs_at_once_all_come_to_an_end(tmp_path: Path, database: 
     """Nobody listens on the nodes' ports, so that each job looks and ends: there is nothing
     to stop. How long acceptance takes is measured by ``python -m bench.control``."""
     jobs = 500
-    name = f"control_burst_{os.getpid()}"
     nodes = [("127.0.0.1", port) for port in range(20_001, 20_001 + jobs)]
     if database == "postgresql":
-        with database_made(name) as url, Parts(tmp_path / "parts", database=url) as parts:
+        with (
+            database_made("control_burst") as url,
+            Parts(tmp_path / "parts", database=url) as parts,
+        ):
             _burst(parts, nodes)
     else:
         with Parts(tmp_path / "parts") as parts:

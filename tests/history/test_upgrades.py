@@ -9,17 +9,12 @@ import json
 import os
 import subprocess
 import sys
-import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
-import psycopg
 import pytest
 
-from tests.services import POSTGRES_URL
+from tests.services import database_made
 
 ROOT = Path(__file__).resolve().parents[2]
 DATA = Path(__file__).parent / "data"
@@ -85,18 +80,6 @@ def run(environment: dict[str, str], *command: str) -> str:
     return done.stdout
 
 
-@contextmanager
-def postgres_database() -> Iterator[str]:
-    name = f"clio_history_{uuid.uuid4().hex[:12]}"
-    with psycopg.connect(POSTGRES_URL, autocommit=True) as connection:
-        connection.execute(f'CREATE DATABASE "{name}"'.encode())
-    try:
-        yield urlunsplit(urlsplit(POSTGRES_URL)._replace(path=f"/{name}"))
-    finally:
-        with psycopg.connect(POSTGRES_URL, autocommit=True) as connection:
-            connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)'.encode())
-
-
 def upgrade(environment: dict[str, str], directory: Path) -> None:
     run(environment, "manage.py", "migrate", "--verbosity=0", "history", "0001")
     run(environment, "-c", LOAD, str(FILLED))
@@ -114,7 +97,7 @@ def test_a_filled_sqlite_database_goes_forwards(tmp_path: Path) -> None:
 
 @pytest.mark.postgres
 def test_a_filled_postgresql_database_goes_forwards(tmp_path: Path) -> None:
-    with postgres_database() as url:
+    with database_made("history") as url:
         environment = {"CLIO_PORTAL_DATA_DIR": str(tmp_path), "CLIO_PORTAL_DATABASE_URL": url}
         upgrade(environment, tmp_path / "out")
 
@@ -122,7 +105,7 @@ def test_a_filled_postgresql_database_goes_forwards(tmp_path: Path) -> None:
 @pytest.mark.postgres
 def test_the_store_and_its_reads_hold_on_postgresql(tmp_path: Path) -> None:
     """The same tests as on SQLite, with the other database behind them."""
-    with postgres_database() as url:
+    with database_made("history") as url:
         files = ("store", "reading", "retention", "transfer")
         run(
             {"CLIO_PORTAL_DATA_DIR": str(tmp_path), "CLIO_PORTAL_DATABASE_URL": url},

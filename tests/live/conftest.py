@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
-from urllib.parse import urlsplit, urlunsplit
 
-import psycopg
 import pytest
 
 from tests.live.portal import LivePortal, live_portal
-from tests.services import POSTGRES_URL
+from tests.services import database_made
 
 
 @pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
@@ -29,12 +26,8 @@ def portal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LivePortal]:
 
 @pytest.fixture(scope="module")
 def portal_postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LivePortal]:
-    name = f"live_{os.getpid()}"
-    url = urlunsplit(urlsplit(POSTGRES_URL)._replace(path=f"/{name}"))
-    with psycopg.connect(POSTGRES_URL, autocommit=True) as server:
-        server.execute(f'CREATE DATABASE "{name}"')
-        try:
-            with live_portal(tmp_path_factory.mktemp("live"), DATABASE_URL=url) as started:
-                yield started
-        finally:
-            server.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+    with (
+        database_made("live") as url,
+        live_portal(tmp_path_factory.mktemp("live"), DATABASE_URL=url) as started,
+    ):
+        yield started

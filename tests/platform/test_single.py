@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import signal
 import socket
@@ -10,14 +9,11 @@ import stat
 import time
 from collections.abc import Callable, Generator
 from pathlib import Path
-from urllib.parse import urlsplit
 
-import psycopg
 import pytest
-from psycopg import sql
 
 from tests.platform.single import STOP_DEADLINE_S, Browser, SinglePortal
-from tests.services import POSTGRES_URL, REDIS_URL
+from tests.services import REDIS_URL, database_made
 
 
 def first_sign_in(portal: SinglePortal) -> tuple[str, str]:
@@ -150,13 +146,8 @@ def test_told_to_stop_it_ends_cleanly_and_frees_the_lock(tmp_path: Path) -> None
 @pytest.fixture
 def database_url() -> Generator[str]:
     """An empty database of its own on the tests' PostgreSQL server."""
-    name = f"portal_single_{os.getpid()}"
-    with psycopg.connect(POSTGRES_URL, autocommit=True) as server:
-        server.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
-        try:
-            yield urlsplit(POSTGRES_URL)._replace(path=f"/{name}").geturl()
-        finally:
-            server.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+    with database_made("single") as url:
+        yield url
 
 
 @pytest.mark.redis

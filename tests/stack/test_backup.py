@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
 
-import psycopg
 import pytest
-from psycopg import sql
 
 from tests.platform.process import ROOT, environment
-from tests.services import POSTGRES_URL
+from tests.services import database_made
 
 SCRIPT = ROOT / "deploy" / "backup.sh"
 STATE = """
@@ -79,12 +75,8 @@ def sqlite_site(tmp_path: Path) -> Site:
 
 @pytest.fixture
 def postgres_site(tmp_path: Path) -> Iterator[Site]:
-    name = f"clio_backup_{secrets.token_hex(4)}"
-    with psycopg.connect(POSTGRES_URL, autocommit=True) as server:
-        server.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
-        yield Site(tmp_path / "data", urlunsplit(urlsplit(POSTGRES_URL)._replace(path=f"/{name}")))
-        drop = sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name))
-        server.execute(drop)
+    with database_made("backup") as url:
+        yield Site(tmp_path / "data", url)
 
 
 def round_trip(site: Site, folder: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -14,7 +13,6 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 import pytest
@@ -22,14 +20,13 @@ import pytest
 from chaos.services import Redis, ServiceMissing
 from tests.platform.process import ROOT, environment
 from tests.platform.single import Browser
-from tests.services import POSTGRES_URL
+from tests.services import database_made
 from tests.stack.test_proxy import free_port, running
 
 PASSWORD = "a-long-enough-password-1"
 WEBS = 3
 LIMIT = 30
 """Requests a minute of one token."""
-ADMIN = POSTGRES_URL.replace("postgres://", "postgresql://", 1)
 
 pytestmark = [
     pytest.mark.postgres,
@@ -92,27 +89,24 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         broker = Redis(folder, log=folder / "redis.log")
     except ServiceMissing as missing:
         pytest.skip(str(missing))
-    name = f"webs_{os.getpid()}"
     (folder / "clio.yaml").write_text("networking:\n  port: 1\n")
     webs, port = [free_port() for _ in range(WEBS)], free_port()
-    database = urlunsplit(urlsplit(POSTGRES_URL)._replace(path=f"/{name}"))
-    given = {
-        "CLIO_PORTAL_MODE": "production",
-        "CLIO_PORTAL_SECRET_KEY": "x9" * 30,
-        "CLIO_PORTAL_ALLOWED_HOSTS": "127.0.0.1",
-        "CLIO_PORTAL_HTTPS": "false",
-        "CLIO_PORTAL_TRUSTED_PROXIES": "1",
-        "CLIO_PORTAL_DATABASE_URL": database,
-        "CLIO_PORTAL_REDIS_URL": broker.url,
-        "CLIO_PORTAL_RATE_TOKEN": str(LIMIT),
-        "CLIO_SERVER_CONF": str(folder / "clio.yaml"),
-        "WEB_CONCURRENCY": "1",
-    }
-    env = environment(given, folder / "data")
-    gunicorn = [str(Path(sys.executable).parent / "gunicorn"), "-c", "deploy/gunicorn.conf.py"]
-    gunicorn.append("clio_portal.wsgi")
-    with psycopg.connect(ADMIN, autocommit=True) as admin:
-        admin.execute(f"CREATE DATABASE {name}")
+    with database_made("webs") as database:
+        given = {
+            "CLIO_PORTAL_MODE": "production",
+            "CLIO_PORTAL_SECRET_KEY": "x9" * 30,
+            "CLIO_PORTAL_ALLOWED_HOSTS": "127.0.0.1",
+            "CLIO_PORTAL_HTTPS": "false",
+            "CLIO_PORTAL_TRUSTED_PROXIES": "1",
+            "CLIO_PORTAL_DATABASE_URL": database,
+            "CLIO_PORTAL_REDIS_URL": broker.url,
+            "CLIO_PORTAL_RATE_TOKEN": str(LIMIT),
+            "CLIO_SERVER_CONF": str(folder / "clio.yaml"),
+            "WEB_CONCURRENCY": "1",
+        }
+        env = environment(given, folder / "data")
+        gunicorn = [str(Path(sys.executable).parent / "gunicorn"), "-c", "deploy/gunicorn.conf.py"]
+        gunicorn.append("clio_portal.wsgi")
         broker.start()
         try:
             site = Site(f"http://127.0.0.1:{port}", database, env, webs)
@@ -131,7 +125,6 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
                 yield site
         finally:
             broker.child.stop()
-            admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 def statuses(browser: Browser, path: str, **headers: str) -> list[int]:
