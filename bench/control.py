@@ -10,14 +10,14 @@ work is what is measured. Asked for: 500 jobs accepted in under 5 s.
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 import tempfile
 import time
 from contextlib import nullcontext
 from pathlib import Path
 
-from tests.control.parts import Parts, database_made, until
+from tests.control.parts import Parts, until
+from tests.services import database_made
 
 ASKED_S = 5.0
 WORKERS, THREADS = 2, 8
@@ -25,8 +25,7 @@ FIRST_PORT = 20_001
 
 
 def burst(database: str, jobs: int, *, as_batch: bool) -> None:
-    name = f"bench_control_{os.getpid()}"
-    kept = database_made(name) if database == "postgresql" else nullcontext("")
+    kept = database_made("bench_control") if database == "postgresql" else nullcontext("")
     with (
         tempfile.TemporaryDirectory() as directory,
         kept as url,

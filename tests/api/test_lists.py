@@ -109,7 +109,7 @@ def test_workers(get: Get) -> None:
 
 def test_pool_ids_are_ordered_by_their_numbers(get: Get) -> None:
     row = LatestFigures.objects.get(node__node_id=0, kind="block_devices")
-    first = row.figures[0]  # type: ignore[index]
+    first = row.figures[0]
     row.figures = [first | {"pool_id": pool_id} for pool_id in ("301.10", "301.2", "30.9")]
     row.save()
     body = get("/api/node/0/bdev_stats?order=pool_id").json()
