@@ -13,6 +13,7 @@ from kombu import Queue
 from kombu.common import Broadcast
 
 from clio_portal.settings.celery import TICKS_QUEUE
+from clio_portal.warm import heap_settle
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "clio_portal.settings")
 
@@ -98,6 +99,12 @@ def _worker_set_up(instance: object, **kwargs: object) -> None:
     queues = app.amqp.queues
     if settings.PORTAL_REDIS_URL and "collector" in queues.consume_from:
         queues.select_add(queues[TICKS_QUEUE])
+
+
+@signals.worker_ready.connect
+def _worker_ready(**kwargs: object) -> None:
+    """A round over a thousand nodes makes many objects: the search for garbage stays short."""
+    heap_settle()
 
 
 @signals.worker_process_shutdown.connect

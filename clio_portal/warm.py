@@ -1,4 +1,4 @@
-"""What a serving process does once, before its first request."""
+"""What a process that serves or collects does once, when all is loaded."""
 
 from __future__ import annotations
 
@@ -7,17 +7,22 @@ import gc
 from django.urls import get_resolver
 
 YOUNG_OBJECTS = 5_000
-"""Python's own 700 would look for garbage at every few requests."""
+"""Python's own 700 looks for garbage at every few requests."""
 
 
 def warm_up() -> None:
-    """Load what the first request would, and take it out of the search for garbage.
+    """For what serves pages: load what the first request would, then `heap_settle`."""
+    _ = get_resolver().url_patterns  # imports the views and all that they use
+    heap_settle()
+
+
+def heap_settle() -> None:
+    """Take what is loaded out of the search for garbage.
 
     Some 200,000 objects of Django and of the portal live as long as the process. Python would
     walk through all of them every few seconds under load, for 70 to 230 ms (measured), while
     every request waits.
     """
-    _ = get_resolver().url_patterns  # imports the views and all that they use
     gc.collect()
     gc.freeze()
     gc.set_threshold(YOUNG_OBJECTS, *gc.get_threshold()[1:])
