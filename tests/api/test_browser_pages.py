@@ -135,6 +135,40 @@ def test_the_description_is_drawn_from_our_own_files(chromium: Browser, browser_
     assert [url for url in outside if "redoc.ly" not in url] == []
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("path", ["/api/docs", "/api/redoc"])
+def test_the_description_follows_the_theme(
+    chromium: Browser, browser_url: str, path: str, scheme: Any
+) -> None:
+    """The frame and what draws itself in it are both dark or both light, and can be read."""
+    with TURN:
+        cluster_of_four(at=later())
+        user = person_make(Role.VIEWER)
+    with visiting(chromium, browser_url, user, color_scheme=scheme) as visit:
+        visit.open(path)
+        words = visit.tab.get_by_text("All nodes with their state").last
+        words.wait_for()
+        sheet, text, bar = words.evaluate(LIGHTNESS)
+        assert (sheet < 0.3, bar < 0.3) == (scheme == "dark",) * 2
+        assert abs(text - sheet) > 0.5
+        visit.complaints[:] = [one for one in visit.complaints if "redoc.ly" not in one]
+
+
+LIGHTNESS = """(words) => {
+    const channels = (colour) => (colour.match(/[\\d.]+/g) || []).map(Number);
+    const solid = (from) => {
+        for (let at = from; at; at = at.parentElement) {
+            const found = channels(getComputedStyle(at).backgroundColor);
+            if (found.length === 3 || found[3] > 0.5) return found;
+        }
+        return [255, 255, 255];
+    };
+    const light = ([r, g, b]) => (0.2126 * r + 0.7152 * g + 0.0722 * b) / 255;
+    return [light(solid(words)), light(channels(getComputedStyle(words).color)),
+            light(solid(document.querySelector(".docs__bar")))];
+}"""
+
+
 def _expand(page: Page) -> None:
     page.get_by_text("All nodes with their state").first.click()
     expect(page.get_by_text("Try it out", exact=True).last).to_be_visible()
