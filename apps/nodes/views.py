@@ -109,6 +109,7 @@ def _topology_context(request: HttpRequest, *, at: datetime) -> dict[str, Any]:
         "filter_query": urlencode([*_text_pair(text), *(("state", state) for state in states)]),
         "poll_s": settings.PORTAL_POLL_SYSTEM_S,
         "old_after_s": stale_after_s(FigureKind.SYSTEM),
+        "read_only": settings.PORTAL_READ_ONLY,
     }
 
 

@@ -292,6 +292,13 @@
     });
   }
 
+  // What another script has added to the page.
+  document.addEventListener("portal:added", (event) => {
+    localise(event.detail.element);
+    localiseForms();
+    tick();
+  });
+
   localise(document);
   localiseForms();
   tick();

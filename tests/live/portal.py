@@ -46,6 +46,8 @@ class LivePortal:
     url: str
     sim: SimulatedCluster
     single: SinglePortal
+    directory: Path
+    """Where its files are, and the `clio_run` of its nodes."""
     tokens: dict[str, str] = field(default_factory=dict)
 
     def get(self, path: str, *, who: str = "viewer") -> tuple[int, Any]:
@@ -101,7 +103,7 @@ def live_portal(directory: Path, **given: str) -> Iterator[LivePortal]:
                 f"CLIO_PORTAL_{name}": value for name, value in given.items()
             }
             with SinglePortal(directory, given=environment) as single:
-                portal = LivePortal(single.url.rstrip("/"), sim, single)
+                portal = LivePortal(single.url.rstrip("/"), sim, single, directory)
                 for role in ("viewer", "operator", "administrator"):
                     portal.tokens[role] = single.manage(
                         *("portal_account", "--username", f"script-{role}", "--role", role),
