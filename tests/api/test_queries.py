@@ -8,10 +8,13 @@ import pytest
 from django.test import Client
 
 from apps.accounts.models import User
+from apps.accounts.roles import Role
+from apps.audit.services import Actor, audit_record
 from apps.common.time import utc_now
 from apps.control.models import BatchItem, ControlJob, JobBatch, JobLine
 from apps.nodes.models import Node
 from tests import factories
+from tests.api.conftest import person, token_client
 
 QUERIES = {
     "/api/topology": 3,  # cluster, nodes, system figures
@@ -42,6 +45,10 @@ QUERIES = {
 }
 """Without the answer being held for other readers; with it the topology costs none."""
 
+FOR_ADMINISTRATORS = {
+    "/api/audit": 2,  # a page, and how many there are
+    "/api/audit?action=job&outcome=pending&limit=5": 2,
+}
 AUTH_QUERIES = 2
 """The token with its owner, and the owner's permissions."""
 
@@ -98,3 +105,15 @@ def test_queries(client: Client, count: int, django_assert_num_queries: Any) -> 
         address = path.format(**numbers)
         with django_assert_num_queries(AUTH_QUERIES + queries, info=address):
             assert client.get(address).status_code == 200, address
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("count", [10, 1000])
+def test_queries_of_the_trail(count: int, django_assert_num_queries: Any) -> None:
+    for number in range(count):
+        audit_record(action="job.launch", actor=Actor(number, f"o{number}"), at=factories.AT)
+    client = token_client(person(Role.ADMINISTRATOR))
+    client.get("/api/audit")  # the token's last use is noted once a minute
+    for path, queries in FOR_ADMINISTRATORS.items():
+        with django_assert_num_queries(AUTH_QUERIES + queries, info=path):
+            assert client.get(path).status_code == 200, path

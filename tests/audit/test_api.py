@@ -103,6 +103,19 @@ def test_pages_follow_each_other_without_gap(client: Client) -> None:
 
 
 @pytest.mark.usefixtures("trail")
+def test_oldest_first_and_only_what_is_new(client: Client) -> None:
+    found, path = [], "/api/audit?order=number&limit=4"
+    while path:
+        body = client.get(path).json()
+        found.append([event["number"] for event in body["events"]])
+        path = body["next"]
+    assert found == [[1, 2, 3, 4], [5, 6]]
+    body = client.get("/api/audit?after=4").json()
+    assert [event["number"] for event in body["events"]] == [6, 5]
+    assert client.get("/api/audit?order=at").status_code == 400
+
+
+@pytest.mark.usefixtures("trail")
 def test_one_event_is_whole_and_without_secrets(client: Client) -> None:
     body = client.get("/api/audit/4").json()
     assert (body["actor_name"], body["request_id"], body["user_agent"]) == (

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
-from urllib.parse import urlencode
 
 from django.http import StreamingHttpResponse
 from drf_spectacular.utils import OpenApiResponse, extend_schema
@@ -22,13 +21,12 @@ from apps.cluster.api.live import LiveViewSet, iso
 from apps.cluster.api.schema import answers
 from apps.common.time import utc_now
 from apps.control.api import serializers as shapes
-from apps.control.api.body import WHOLE, time_of, whole_parameter
+from apps.control.api.body import WHOLE, time_of
+from apps.control.api.paging import PAGING, page_read
 from apps.control.api.schema import EVENT, error, found_answers, parameter
 from apps.control.errors import EventUnknown
-from apps.control.selectors import MAX_PK
 from apps.nodes.api.errors import BadParameter
 
-PAGE_DEFAULT, PAGE_MOST = 50, 500
 LONGEST_TEXT = 150
 TEXTS = ("actor", "action", "target", "address", "job", "text")
 
@@ -45,10 +43,6 @@ FILTERS = [
     parameter("since", {"type": "string", "format": "date-time"}, "Then or later."),
     parameter("until", {"type": "string", "format": "date-time"}, "Before then."),
 ]
-PAGING = [
-    parameter("limit", {"type": "integer", "minimum": 1, "maximum": PAGE_MOST}, "Events a page."),
-    parameter("before", {"type": "integer", "minimum": 1}, "Only with a lower number."),
-]
 
 
 class AuditViewSet(LiveViewSet):
@@ -64,16 +58,12 @@ class AuditViewSet(LiveViewSet):
     )
     def list(self, request: Request) -> Response:
         wanted = audit_events(_filter(request))
-        limit = whole_parameter(request, "limit", default=PAGE_DEFAULT, high=PAGE_MOST) or 1
-        before = whole_parameter(request, "before", default=0, high=MAX_PK)
-        page = list((wanted.filter(number__lt=before) if before else wanted)[: limit + 1])
-        rest = page[limit:]
-        page = page[:limit]
+        page, following = page_read(request, wanted, number="number")
         return Response(
             {
                 "events": [event_fields(event) for event in page],
                 "count": wanted.count(),
-                "next": _next(request, before=page[-1].number) if rest else None,
+                "next": following,
             }
         )
 
@@ -124,11 +114,6 @@ def _file(lines: Iterator[str], *, kind: str, ending: str) -> StreamingHttpRespo
     name = f"audit-{utc_now():%Y-%m-%d}.{ending}"
     response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
     return response
-
-
-def _next(request: Request, *, before: int) -> str:
-    asked = {**request.query_params.dict(), "before": str(before)}
-    return f"{request.path}?{urlencode(asked)}"
 
 
 def _filter(request: Request) -> AuditFilter:

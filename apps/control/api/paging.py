@@ -35,8 +35,13 @@ PAGING = [
 ]
 
 
-def page_read(request: Request, wanted: QuerySet[Row]) -> tuple[list[Row], str | None]:
-    """One page, and the address of the next; ``None``: there is none. Raises BadParameter."""
+def page_read(
+    request: Request, wanted: QuerySet[Row], *, number: str = "pk"
+) -> tuple[list[Row], str | None]:
+    """One page, and the address of the next; ``None``: there is none. Raises BadParameter.
+
+    `number`: the field that counts the rows.
+    """
     limit = whole_parameter(request, "limit", default=PAGE_DEFAULT, high=PAGE_MOST) or 1
     before = whole_parameter(request, "before", default=0, high=MAX_PK)
     after = whole_parameter(request, "after", default=0, high=MAX_PK)
@@ -44,14 +49,14 @@ def page_read(request: Request, wanted: QuerySet[Row]) -> tuple[list[Row], str |
     if order not in (NEWEST, OLDEST):
         raise BadParameter("order", order, wanted=f"{NEWEST} or {OLDEST}")
     if before:
-        wanted = wanted.filter(pk__lt=before)
+        wanted = wanted.filter(**{f"{number}__lt": before})
     if after:
-        wanted = wanted.filter(pk__gt=after)
-    found = list(wanted.order_by("pk" if order == OLDEST else "-pk")[: limit + 1])
+        wanted = wanted.filter(**{f"{number}__gt": after})
+    found = list(wanted.order_by(number if order == OLDEST else f"-{number}")[: limit + 1])
     page = found[:limit]
     if len(found) <= limit:
         return page, None
-    return page, _next(request, "after" if order == OLDEST else "before", page[-1].pk)
+    return page, _next(request, "after" if order == OLDEST else "before", getattr(page[-1], number))
 
 
 def _next(request: Request, name: str, number: int) -> str:
