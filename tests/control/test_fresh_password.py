@@ -170,6 +170,17 @@ def test_a_draft_is_of_one_session_and_one_page(stale: Client, operator: User) -
         assert "a fan is loud" not in stale.get(path + draft).content.decode()
 
 
+@pytest.mark.parametrize(("path", "form"), [(LEADER, FORM), ("/batches/new", ROLL)])
+def test_a_warning_that_nobody_has_read_is_not_ticked(
+    stale: Client, path: str, form: dict[str, str]
+) -> None:
+    asked = stale.post(path, form)
+    Node.objects.filter(node_id=0).update(host="127.0.0.1")
+    page = Markup(confirm(stale, asked).content.decode())
+    assert "machine of the portal itself" in page.text
+    assert fields_of(page)["confirm"] == "yes", "not ticked"
+
+
 def test_a_session_keeps_few_drafts(stale: Client) -> None:
     for digit in "1234":
         stale.post(LEADER, FORM | {"key": digit * 32})

@@ -122,7 +122,10 @@ def node_action_page(request: HttpRequest, node_id: int, action: str) -> HttpRes
     if request.method == "POST":
         return _launch(request, node, wanted, at=at)
     context = _action_context(node, wanted, at=at) | _asks_again(request, at=at)
-    return render(request, "control/action.html", context | draft_of(request))
+    draft = draft_of(request)
+    # Ticked again only for the warnings that were read.
+    context |= draft | {"confirmed": bool(draft) and draft["seen"] == context["warnings"]}
+    return render(request, "control/action.html", context)
 
 
 def _asks_again(request: HttpRequest, *, at: datetime) -> dict[str, bool]:
@@ -141,7 +144,8 @@ def _launch(request: HttpRequest, node: Node, action: Action, *, at: datetime) -
     try:
         launched = control_job_launch(node=node, user=user_of(request), order=order, at=at)
     except FreshSignInNeeded:
-        typed = {"reason": order.reason, "key": order.idempotency_key, "confirmed": True}
+        seen = warnings_of(node.cluster, action, node_ids=[node_number(node)], at=at)
+        typed = {"reason": order.reason, "key": order.idempotency_key, "seen": seen}
         return to_confirmation(request, back=draft_keep(request, typed))
     except PortalError as error:
         context = _action_context(node, action, at=at) | {

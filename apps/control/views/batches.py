@@ -87,7 +87,7 @@ def batch_new_page(request: HttpRequest) -> HttpResponseBase:
         "reason_needed": settings.PORTAL_REASON_REQUIRED,
         "read_only": settings.PORTAL_READ_ONLY,
         "key": draft.get("key") or key_of(request),
-        "confirmed": bool(draft) or _confirmed(request),
+        "confirmed": _confirmed(request),
         "is_draft": bool(draft),
         "asks_password": not fresh_is(request, at=at),
     }
@@ -96,12 +96,14 @@ def batch_new_page(request: HttpRequest) -> HttpResponseBase:
     try:
         action, rows = _chosen(cluster, given, at=at)
         context |= _review(cluster, action, rows, size=_size(given, rows), at=at)
+        if draft:  # ticked again only for the warnings that were read
+            context["confirmed"] = draft["seen"] == context["warnings"]
         if request.POST.get("step") == "launch":
             batch = _launch(request, cluster, rows, given, key=context["key"], at=at)
             draft_drop(request)
             return redirect("batch", batch.pk)
     except FreshSignInNeeded:
-        typed = {"given": given, "key": context["key"]}
+        typed = {"given": given, "key": context["key"], "seen": context["warnings"]}
         return to_confirmation(request, back=draft_keep(request, typed))
     except PortalError as error:
         key = key_new() if isinstance(error, IdempotencyReused) else context["key"]
