@@ -9,6 +9,7 @@ from django.db.models import QuerySet
 
 from apps.collector.answers import Harvest, Identity
 from apps.collector.clocks import skew_kept
+from apps.collector.pairs import pairs_spent
 from apps.nodes.models import LatestFigures, Node, SampleChunk
 from apps.runtime.client import RuntimeClient
 from apps.runtime.types import Connection, Target
@@ -67,7 +68,15 @@ def identities_store(
     alike: dict[tuple[tuple[str, Any], ...], list[int]] = {}
     for node_pk, identity in identities.items():
         node = nodes[node_pk]
-        told = _told(node, identity, client.connection(targets[node_pk]))
+        connection = client.connection(targets[node_pk])
+        told = _told(node, identity, connection)
+        told["dialback_pairs_spent"] = pairs_spent(
+            client,
+            node_pk,
+            boot=identity.boot,
+            spent=connection.dialback_pairs_spent,
+            stored=(node.boot, node.dialback_pairs_spent or 0),
+        )
         changes = {name: value for name, value in told.items() if getattr(node, name) != value}
         if changes:
             alike.setdefault(tuple(sorted(changes.items())), []).append(node_pk)
@@ -82,7 +91,6 @@ def _told(node: Node, identity: Identity, connection: Connection) -> dict[str, A
         "wire_generation": connection.generation.value if connection.generation else "",
         "server_pid": connection.server_pid,
         "dialback_address": connection.dialback_address or "",
-        "dialback_pairs_spent": connection.dialback_pairs_spent,
     }
     if identity.boot != node.boot:
         told["booted_at"] = identity.answered_at

@@ -17,12 +17,14 @@ from apps.history.reading.lines import (
     BLIND_AFTER_S,
     MAX_CELLS,
     MAX_POINTS,
+    SeriesOf,
     affordable_span,
     cells_check,
     curve_of,
     lines_read,
     matrices_read,
     series_find,
+    series_of_metrics,
 )
 from apps.history.reading.ranges import Buckets, buckets_choose
 from apps.history.states import milliseconds
@@ -37,6 +39,8 @@ from apps.history.types import (
     Timeline,
     TopSubject,
 )
+
+MINUTE_S = 60
 
 __all__ = [
     "BLIND_AFTER_S",
@@ -92,13 +96,16 @@ def series_read(
     `step_s` sets the bucket exactly; else the smallest round step is taken that gives at most
     `points` (default 500) buckets. Steps under a minute are read from raw samples, under an
     hour from minutes, under a day from hours, else from days; where retention has removed the
-    fine ones, the next coarser serves and the step grows (`step_s` and `resolution` say so).
+    fine ones, or there would be more than MAX_SAMPLES or MAX_ROWS of them to read for an answer
+    whose step nobody asked for, the next coarser serves and the step grows (`step_s` and
+    `resolution` say so).
     Raises MetricUnknown, RangeWrong (400).
     """
     asked = [metric_get(key) for key in metrics]
-    buckets = buckets_choose(start, end, points=points, step_s=step_s, most=MAX_POINTS)
+    series_of = series_of_metrics(cluster_key, asked, subjects)
+    buckets = _buckets(series_of, start, end, points=points, step_s=step_s)
     cells_check(buckets, len(subjects) * len(asked))
-    found = matrices_read(cluster_key, asked, subjects, buckets)
+    found = matrices_read(asked, series_of, buckets)
     curves = []
     for subject in subjects:
         for metric in asked:
@@ -117,6 +124,27 @@ def series_read(
     )
 
 
+def _buckets(
+    series_of: SeriesOf,
+    start: datetime,
+    end: datetime,
+    *,
+    points: int | None,
+    step_s: int | None,
+    finest_s: int = 1,
+) -> Buckets:
+    """Coarser than asked for where there would be too much to read, unless `step_s` says so."""
+    affordable_s = affordable_span(series_of, (end - start).total_seconds())
+    return buckets_choose(
+        start,
+        end,
+        points=points,
+        step_s=step_s,
+        most=MAX_POINTS,
+        finest_s=max(affordable_s, finest_s),
+    )
+
+
 def fleet_aggregate(
     *,
     cluster_key: int,
@@ -131,8 +159,9 @@ def fleet_aggregate(
     """One curve per metric over `subjects` (``None``: all of the cluster that have the metric):
     minimum, average, maximum, p95, total. Range, step and errors as in `series_read`."""
     asked = [metric_get(key) for key in metrics]
-    buckets = buckets_choose(start, end, points=points, step_s=step_s, most=MAX_POINTS)
-    found = matrices_read(cluster_key, asked, subjects, buckets)
+    series_of = series_of_metrics(cluster_key, asked, subjects)
+    buckets = _buckets(series_of, start, end, points=points, step_s=step_s)
+    found = matrices_read(asked, series_of, buckets)
     return FleetResult(
         start=buckets.start,
         end=buckets.end,
@@ -162,7 +191,7 @@ def top_subjects(
         raise RangeWrong("by must be average, maximum or minimum.")
     length_s = int((end - start).total_seconds())
     series = series_find(cluster_key, asked.kind, subjects)
-    span = affordable_span(len(series), length_s)
+    span = max(affordable_span({asked.kind: series}, length_s), MINUTE_S)
     buckets = buckets_choose(
         start, end, points=None, step_s=span if length_s > 0 else None, most=MAX_CELLS
     )
@@ -198,14 +227,8 @@ def heatmap(
     (never finer than a minute unless `step_s` says so)."""
     asked = metric_get(metric)
     series = series_find(cluster_key, asked.kind, subjects)
-    length_s = int((end - start).total_seconds())
-    buckets = buckets_choose(
-        start,
-        end,
-        points=points or 120,
-        step_s=step_s,
-        most=MAX_POINTS,
-        finest_s=affordable_span(len(series), length_s),
+    buckets = _buckets(
+        {asked.kind: series}, start, end, points=points or 120, step_s=step_s, finest_s=MINUTE_S
     )
     cells_check(buckets, len(series))
     lines = lines_read(series, [asked], buckets)[asked.key]

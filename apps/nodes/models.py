@@ -52,6 +52,7 @@ class Node(models.Model):
     """The node's clock minus the portal's, to about half a second; positive: it is ahead."""
     dialback_address = models.CharField(max_length=255, blank=True)
     dialback_pairs_spent = models.PositiveIntegerField(null=True, blank=True)
+    """Connections that the portal has spent on this boot; see `rows.connections_left`."""
     is_simulated = models.BooleanField(default=False)
     last_action = models.JSONField(null=True, blank=True)
     """What was last done to it from here, as `services.ActionNote` writes it; shown on its card."""

@@ -12,7 +12,7 @@ from apps.cluster.models import Cluster
 from apps.common.time import age_s
 from apps.nodes.freshness import collector_silence, is_stale
 from apps.nodes.models import FigureKind, Node
-from apps.runtime.types import NodeState
+from apps.runtime.types import CONNECTIONS_LOW, CONNECTIONS_SERVED, NodeState, WireGeneration
 
 NAMELESS = "0.0.0.0"  # noqa: S104 - what a runtime without a host file calls itself, not a bind
 """A runtime that has no host file gives this as its name and address."""
@@ -32,12 +32,14 @@ NODE_COLUMNS = (
     "is_leader",
     "is_simulated",
     "last_action",
+    "wire_generation",
+    "dialback_pairs_spent",
     "maintenance__by_name",
     "maintenance__reason",
     "maintenance__since",
     "maintenance__until",
 )
-NOT_IN_CONTRACT = ("pk", "action_is_news")
+NOT_IN_CONTRACT = ("pk", "action_is_news", "connections_left")
 ACTION_IS_NEWS_FOR = timedelta(hours=12)
 FIGURE_COLUMNS = ("node_id", "figures", "sampled_at", "received_at", "answered_at")
 
@@ -91,6 +93,8 @@ class NodeRow:
     """See `services.ActionNote`; ``None``: nothing was ever done to it from here."""
     action_is_news: bool = False
     """Does `last_action` go on, or has it come to its end lately, or is the node not up since?"""
+    connections_left: int | None = None
+    """Before its runtime hears nobody new; ``None``: enough, or its generation has no limit."""
 
     def as_contract(self) -> dict[str, Any]:
         """The API contract's Node, with the portal's additions; times stay datetimes."""
@@ -192,8 +196,19 @@ def node_row_build(
         maintenance=_maintenance(node, at=at),
         last_action=node["last_action"],
         action_is_news=_is_news(node["last_action"], up=up, at=at),
+        connections_left=connections_left(node["wire_generation"], node["dialback_pairs_spent"]),
         **{name: figures.get(name) for name in FIGURES_SHOWN},
     )
+
+
+def connections_left(generation: str, spent: int | None) -> int | None:
+    """Of those a 2.2 runtime serves in its life, once `CONNECTIONS_LOW` are spent; else ``None``.
+
+    Only the portal's own are counted: those of other clients can't be seen.
+    """
+    if generation != WireGeneration.V2_2 or spent is None or spent < CONNECTIONS_LOW:
+        return None
+    return max(0, CONNECTIONS_SERVED - spent)
 
 
 def _is_news(action: Mapping[str, Any] | None, *, up: bool, at: datetime) -> bool:

@@ -16,6 +16,7 @@ from apps.accounts.decorators import portal_permission
 from apps.history.metrics import CATALOGUE, Metric, MetricType
 from apps.history.selectors import retention_plan
 from apps.history.types import ResolutionPlan
+from apps.nodes.models import FigureKind, LatestFigures, Node
 
 KIND_NAMES = {
     "system": "System",
@@ -43,6 +44,7 @@ PRESETS = (
     ("-365d", "1 y"),
     ("-730d", "2 y"),
 )
+VIEWS = ("compare", "heatmap", "top")
 TOP_LIMITS = (5, 10, 20, 50, 100)
 
 
@@ -63,6 +65,23 @@ def metric_groups() -> list[MetricGroup]:
     return [MetricGroup(KIND_NAMES[kind], metrics) for kind, metrics in found.items()]
 
 
+def chart_titles(node: Node) -> list[str]:
+    """The charts that this node's page will have, so that their room is there before them."""
+    titles = ["CPU", "RAM"]
+    figures = dict(
+        LatestFigures.objects.filter(
+            node=node, kind__in=(FigureKind.SYSTEM, FigureKind.BLOCK_DEVICES)
+        ).values_list("kind", "figures")
+    )
+    system = figures.get(FigureKind.SYSTEM) or {}
+    if system.get("gpu_count"):
+        titles += ["GPU", "GPU memory (HBM)"]
+    titles += ["Queued and blocked tasks", "Tasks processed by the workers"]
+    if figures.get(FigureKind.BLOCK_DEVICES):
+        titles += ["Block devices, read", "Block devices, written"]
+    return titles
+
+
 def marks_url() -> str:
     """Where the marks of control jobs come from; empty where nothing serves them."""
     try:
@@ -75,8 +94,12 @@ def marks_url() -> str:
 @portal_permission("view_live")
 def trends_page(request: HttpRequest) -> HttpResponse:
     """The frame; the browser asks `/api/history/…` for the figures."""
+    view = request.GET.get("view", "")
     context = {
         "at": timezone.now(),
+        # What the browser would make of the address: so nothing moves when it has read it.
+        "view": view if view in VIEWS else VIEWS[0],
+        "nodes": request.GET.get("nodes", "").strip(),
         "groups": metric_groups(),
         "presets": PRESETS,
         "limits": TOP_LIMITS,

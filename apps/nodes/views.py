@@ -40,7 +40,7 @@ from apps.nodes.selectors import (
     workers_total,
 )
 from apps.nodes.trend import TREND_S, trend_of
-from apps.nodes.trends import PRESETS, marks_url
+from apps.nodes.trends import PRESETS, chart_titles, marks_url
 from apps.runtime.types import NodeState
 
 CARDS_PER_PAGE = 60
@@ -181,7 +181,11 @@ def node_page(request: HttpRequest, node_id: int) -> HttpResponse:
     except NodeUnknown as error:
         return _unknown_node(request, cluster, error, node_id=node_id)
     context = _node_context(cluster, node, at=at)
-    charts = {"presets": PRESETS, "marks_url": marks_url()}
+    charts = {
+        "presets": PRESETS,
+        "marks_url": marks_url(),
+        "chart_titles": chart_titles(node),
+    }
     return render(request, "nodes/node.html", context | charts)
 
 
@@ -193,7 +197,8 @@ def node_fragment(request: HttpRequest, node_id: int) -> HttpResponse:
     if request.GET.get("cursor") == str(cursor_of(cluster, at=at)):
         return HttpResponse(status=NOTHING_NEW)
     node = node_get(cluster, node_id=node_id)
-    return render(request, "nodes/_node.html", _node_context(cluster, node, at=at))
+    context = _node_context(cluster, node, at=at) | {"is_update": True}
+    return render(request, "nodes/_node.html", context)
 
 
 def _node_context(cluster: Cluster, node: Node, *, at: datetime) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from apps.runtime.types import (
+    CONNECTIONS_LOW,
     Answer,
     Connection,
     HostInfo,
@@ -33,7 +34,7 @@ class ClientOptions:
     dialback_ports: tuple[int, int] | None = None
     """Inclusive range of ports to listen on for answers (firewalls); ``None``: any free one."""
     handshake_s: float = 3.0
-    pairs_warn_at: int = 500
+    pairs_warn_at: int = CONNECTIONS_LOW
     """Warn when this many of a 2.2 runtime's 1,000 (identity, port) pairs are spent."""
 
 

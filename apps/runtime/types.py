@@ -253,6 +253,12 @@ class NodeState(StrEnum):
     UNKNOWN = "unknown"
 
 
+CONNECTIONS_SERVED = 1_000
+"""(identity, port) pairs that a runtime of 2.2 serves in its life; then it hears nobody new."""
+CONNECTIONS_LOW = 500
+"""From so many on, people are told."""
+
+
 class Reachability(StrEnum):
     """What a bare TCP connect to the client port found. It is no sign of life."""
 

@@ -38,6 +38,8 @@ class Subject:
     """The way onto its machine, or why there is none; ``None``: not to be tried."""
     last_event_id: int | None = None
     """Of its newest sample that is stored, so that not its whole ring is asked for."""
+    connections_left: int | None = None
+    """Where few are left of those that its runtime serves in its life; see `NodeRow`."""
 
 
 def node_findings(subjects: Sequence[Subject], *, kind: ClientKind) -> Iterator[Finding]:
@@ -116,6 +118,14 @@ def _answers(client: RuntimeClient, subject: Subject) -> Iterator[Finding]:
     back = connection.dialback_address
     how = f"it dials back to {back}" if back else "it answers on the same connection"
     yield ok("answers", f"It answers. Wire generation {generation}; {how}.", node=name)
+    if subject.connections_left is not None:
+        yield warning(
+            "connections",
+            f"Its runtime of 2.2 serves {subject.connections_left:,} more connections, then it "
+            "hears nobody new.",
+            "Restart it at a quiet time, or update it to 2.3, which has no such limit.",
+            node=name,
+        )
     yield _clock(client, subject)
 
 

@@ -19,7 +19,7 @@ from apps.common.time import utc_now
 from apps.runtime.simulated import Fault, SimOptions, SimulatedCluster
 from clio_portal.doctor import nodes
 from demo.local_cluster import LocalCluster
-from tests.factories import AT
+from tests.factories import AT, node_make
 
 pytestmark = pytest.mark.django_db
 Findings = list[dict[str, Any]]
@@ -208,3 +208,16 @@ def test_a_wrong_path_of_clio_run_is_found_before_it_is_needed(
     found = of_node(findings, 1, "access")
     assert found["level"] == "problem"
     assert "CLIO_PORTAL_CLIO_RUN" in found["remedy"]
+
+
+def test_few_connections_left(simulated: SimulatedCluster, polled: Cluster) -> None:
+    for number in range(3):
+        target = simulated.target(number)
+        node = node_make(polled, node_id=number, host=target.host, port=target.port)
+        node.wire_generation, node.dialback_pairs_spent = "2.2", 499 + number
+        node.save()
+    _, findings = doctor()
+    told = {one["node"][:6]: one for one in findings if one["check"] == "connections"}
+    assert sorted(told) == ["node 1", "node 2"]
+    assert told["node 2"]["level"] == "warning"
+    assert "serves 499 more connections" in told["node 2"]["text"]

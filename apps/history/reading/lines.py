@@ -25,7 +25,16 @@ MAX_CELLS = 4_000_000
 """Most buckets × subjects × metrics of one answer."""
 
 MAX_ROWS = 400_000
-"""Stored rows that a default step may make a heatmap or a top list read."""
+"""Stored rows that a default step may make an answer read."""
+
+MAX_SAMPLES = 100_000
+"""Samples that it may: to take them out of their blocks costs more than a row does."""
+
+SPARSE_S = 5
+"""What is not sampled every second is no more often than this."""
+
+NAMES = ("subject_kind", "subject_key", "label")
+"""Of a series, what an answer says; to read the times of a thousand is a tenth of all work."""
 
 MARGIN_MS = {
     Resolution.RAW: 300_000,
@@ -45,19 +54,25 @@ class Lines:
     matrix: Matrix
 
 
+SeriesOf = Mapping[str, Sequence[Series]]
+"""By kind."""
+
+
+def series_of_metrics(
+    cluster_key: int, metrics: Sequence[Metric], subjects: Sequence[SubjectRef] | None
+) -> SeriesOf:
+    """The series of each kind that `metrics` have."""
+    kinds = dict.fromkeys(metric.kind for metric in metrics)
+    return {kind: series_find(cluster_key, kind, subjects) for kind in kinds}
+
+
 def matrices_read(
-    cluster_key: int,
-    metrics: Sequence[Metric],
-    subjects: Sequence[SubjectRef] | None,
-    buckets: Buckets,
+    metrics: Sequence[Metric], series_of: SeriesOf, buckets: Buckets
 ) -> dict[str, Lines]:
     """By metric key."""
-    by_kind: dict[str, list[Metric]] = {}
-    for metric in metrics:
-        by_kind.setdefault(metric.kind, []).append(metric)
     found: dict[str, Lines] = {}
-    for kind, some in by_kind.items():
-        series = series_find(cluster_key, kind, subjects)
+    for kind, series in series_of.items():
+        some = [metric for metric in metrics if metric.kind == kind]
         cells_check(buckets, len(series) * len(metrics))
         found |= lines_read(series, some, buckets)
     return found
@@ -92,15 +107,13 @@ def _margin_ms(metrics: Sequence[Metric], resolution: Resolution) -> int:
 
 def series_find(cluster_key: int, kind: str, subjects: Sequence[SubjectRef] | None) -> list[Series]:
     """In the order of the subjects asked for, or by key: numbers by their size."""
+    of_kind = Series.objects.filter(cluster_key=cluster_key, kind=kind).only(*NAMES)
     if subjects is None:
-        found = Series.objects.filter(
-            cluster_key=cluster_key, kind=kind, subject_kind=SUBJECT_KIND_OF[kind]
-        )
-        return sorted(found, key=_natural)
+        return sorted(of_kind.filter(subject_kind=SUBJECT_KIND_OF[kind]), key=_natural)
     keys = [one.key for one in subjects]
     known = {
         SubjectRef(one.subject_kind, one.subject_key): one
-        for one in Series.objects.filter(cluster_key=cluster_key, kind=kind, subject_key__in=keys)
+        for one in of_kind.filter(subject_key__in=keys)
     }
     return [known[one] for one in dict.fromkeys(subjects) if one in known]
 
@@ -139,9 +152,16 @@ def cells_check(buckets: Buckets, curves: int) -> None:
         )
 
 
-def affordable_span(series: int, length_s: int) -> int:
-    """The finest of minutes, hours and days of which not too many rows have to be read."""
+def affordable_span(series_of: SeriesOf, length_s: float) -> int:
+    """The finest of samples, minutes, hours and days of which not too many have to be read."""
+    samples = sum(
+        len(series) * length_s / (1 if kind == "system" else SPARSE_S)
+        for kind, series in series_of.items()
+    )
+    if samples <= MAX_SAMPLES:
+        return SPAN_S[Resolution.RAW]
+    count = sum(len(series) for series in series_of.values())
     for one in (Resolution.MINUTE, Resolution.HOUR):
-        if series * length_s / SPAN_S[one] <= MAX_ROWS:
+        if count * length_s / SPAN_S[one] <= MAX_ROWS:
             return SPAN_S[one]
     return SPAN_S[Resolution.DAY]

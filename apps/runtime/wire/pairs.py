@@ -10,9 +10,9 @@ from __future__ import annotations
 import time
 
 from apps.runtime.errors import RuntimeUnreachable
-from apps.runtime.types import Target, WireGeneration
+from apps.runtime.types import CONNECTIONS_SERVED, Target, WireGeneration
 
-SERVED = 1_000
+SERVED = CONNECTIONS_SERVED
 SPEND_FREELY = 950
 SPEND_AT_MOST = 990
 SPARING_S = 600.0

@@ -15,6 +15,7 @@ from apps.common.time import utc_now
 from apps.control.access import access_of
 from apps.control.remote.types import Access, RemoteFailure
 from apps.nodes.models import FigureKind, LatestFigures, Node
+from apps.nodes.rows import connections_left
 from apps.runtime.types import Target
 from clio_portal.doctor.findings import Finding, Level, skipped
 from clio_portal.doctor.nodes import Subject, node_findings
@@ -103,7 +104,12 @@ def _subject(
     if node is None:
         # The collector has not met it yet: its access settings can't be known either.
         return Subject(target)
-    return Subject(target, _access(node) if with_ssh else None, last.get(node.pk))
+    return Subject(
+        target,
+        _access(node) if with_ssh else None,
+        last.get(node.pk),
+        connections_left(node.wire_generation, node.dialback_pairs_spent),
+    )
 
 
 def _access(node: Node) -> Access | RemoteFailure:

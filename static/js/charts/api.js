@@ -1,9 +1,10 @@
 // Questions to the history, one at a time per asker: a newer one ends the older.
 
 export class ApiError extends Error {
-  constructor(message, status) {
+  constructor(message, status, body = {}) {
     super(message);
     this.status = status;
+    this.body = body;
   }
 }
 
@@ -33,7 +34,7 @@ export async function ask(path, params, signal) {
   const body = await response.json().catch(() => ({}));
   if (!response.ok) {
     const words = [body.error || `The portal answered ${response.status}.`, body.remedy].filter(Boolean);
-    throw new ApiError(words.join(" "), response.status);
+    throw new ApiError(words.join(" "), response.status, body);
   }
   return body;
 }

@@ -1,7 +1,7 @@
 // One chart: lines with a band from lowest to highest, gaps left open, linked to its neighbours.
 
 import { axesOf, tzDate, valueRange } from "./axes.js";
-import { colour, faded, make, setText } from "./dom.js";
+import { colour, faded, make, renew, setText } from "./dom.js";
 import * as format from "./format.js";
 import * as marks from "./marks.js";
 import { savePng } from "./png.js";
@@ -290,7 +290,7 @@ export class TimeChart {
   }
 
   fillTable() {
-    this.tableHost.replaceChildren(table(this.title, this.shown));
+    renew(this.tableHost, table(this.title, this.shown));
   }
 
   savePng() {

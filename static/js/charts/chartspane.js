@@ -11,6 +11,7 @@ import * as timeline from "./timeline.js";
 const MOST_POINTS = 1200;
 const FLEET = "/api/history/fleet";
 const SERIES = "/api/history/series";
+const STATES = "/api/history/states";
 const SOURCES = { raw: "samples", minute: "minutes", hour: "hours", day: "days" };
 
 export class ChartsPane {
@@ -46,17 +47,23 @@ export class ChartsPane {
     return Math.max(60, Math.min(MOST_POINTS, width - VALUE_AXIS_PX));
   }
 
+  // Where a metric has more curves than a chart can show, one of all together takes their place.
   async ask(range, signal) {
     const nodes = this.what.nodes();
     const metrics = [...new Set(this.what.groups().flatMap((group) => group.metrics))].join(",");
-    const body = await ask(nodes ? SERIES : FLEET, { nodes, metrics, from: range.from, to: range.to, points: this.points }, signal);
-    if (nodes && this.states) {
-      body.states = await ask("/api/history/states", { nodes, from: body.from, to: body.to }, signal);
+    const question = { nodes, metrics, from: range.from, to: range.to, points: this.points };
+    if (!nodes) return ask(FLEET, question, signal);
+    const body = await ask(SERIES, { ...question, curves: MOST_CURVES }, signal);
+    const many = body.left_out.map((one) => one.metric);
+    if (many.length) body.fleet = await ask(FLEET, { ...question, metrics: many.join(",") }, signal);
+    if (this.states && !manyNodes(body)) {
+      body.states = await ask(STATES, { nodes, from: body.from, to: body.to }, signal);
     }
     return body;
   }
 
   clear() {
+    for (const wait of this.host.querySelectorAll(".chart--wait")) wait.remove();
     for (const chart of this.charts.values()) chart.destroy();
     this.charts.clear();
     if (this.states) this.states.hidden = true;
@@ -76,8 +83,9 @@ export class ChartsPane {
     const wanted = new Set(groups.map((group) => group.title));
     for (const title of [...this.charts.keys()]) if (!wanted.has(title)) this.drop(title);
     for (const group of groups) {
-      const found = body.series.filter((series) => group.metrics.includes(series.metric));
-      const curves = this.isFleet ? found.flatMap(fleetCurves) : nodeCurves(found);
+      const own = this.bodyOf(group);
+      const found = own.series.filter((series) => group.metrics.includes(series.metric));
+      const curves = own === body && !this.isFleet ? nodeCurves(found) : found.flatMap((series) => fleetCurves(series, manyOf(body, series.metric)));
       if (group.optional && !curves.some(isKnown)) {
         this.drop(group.title);
         continue;
@@ -85,21 +93,29 @@ export class ChartsPane {
       const left = curves.length > MOST_CURVES ? `, ${curves.length - MOST_CURVES} of ${curves.length} curves left out: choose fewer nodes` : "";
       this.chart(group).show({
         curves: curves.slice(0, MOST_CURVES),
-        times: body.times,
-        stepS: body.step_s,
+        times: own.times,
+        stepS: own.step_s,
         unit: found.length ? found[0].unit : "",
         from,
         to,
-        note: `per ${format.length(body.step_s)}, from ${SOURCES[body.resolution]}${left}`,
+        note: `per ${format.length(own.step_s)}, from ${SOURCES[own.resolution]}${left}`,
       });
     }
+    for (const wait of this.host.querySelectorAll(".chart--wait")) wait.remove();
     this.order(groups);
+    if (this.what.told) this.what.told(manyNodes(body));
     if (this.states) {
       if (body.states) timeline.show(this.states, body.states, from * 1000, to * 1000, VALUE_AXIS_PX);
       else this.states.hidden = true;
     }
     this.applyMarks();
     this.loadMarks();
+  }
+
+  // From which answer a group is drawn.
+  bodyOf(group) {
+    const { fleet, left_out: leftOut } = this.body;
+    return fleet && leftOut.some((one) => group.metrics.includes(one.metric)) ? fleet : this.body;
   }
 
   chart(group) {
@@ -124,8 +140,9 @@ export class ChartsPane {
   // What is seen: the same buckets, not the same question.
   csv(group) {
     const nodes = this.what.nodes();
-    const { from, to, step_s: step } = this.body;
-    return address(nodes ? SERIES : FLEET, { nodes, metrics: group.metrics.join(","), from, to, step, format: "csv" });
+    const own = this.bodyOf(group);
+    const { from, to, step_s: step } = own;
+    return address(nodes && own === this.body ? SERIES : FLEET, { nodes, metrics: group.metrics.join(","), from, to, step, format: "csv" });
   }
 
   // ---- marks -------------------------------------------------------------------
@@ -137,7 +154,7 @@ export class ChartsPane {
     const nodes = this.what.nodes();
     if (nodes !== this.marksOf) this.marks = [];
     this.marksOf = nodes;
-    const kinds = nodes ? "" : "job,maintenance";
+    const kinds = nodes && !manyNodes(this.body) ? "" : "job,maintenance";
     const { from, to } = this.body;
     try {
       const body = await this.latestMarks.run((signal) => ask(path, { nodes, kinds, from, to }, signal));
@@ -156,6 +173,18 @@ export class ChartsPane {
   repaint() {
     for (const chart of this.charts.values()) chart.repaint();
   }
+}
+
+// How many curves one of all together stands for; null: it stands for the whole fleet.
+function manyOf(body, metric) {
+  const left = (body.left_out || []).find((one) => one.metric === metric);
+  return left ? left.curves : null;
+}
+
+// How many nodes, where they are too many to be drawn one by one; else 0.
+function manyNodes(body) {
+  const left = (body.left_out || []).find((one) => one.subject_kind === "node");
+  return left ? left.curves : 0;
 }
 
 function isKnown(curve) {
@@ -179,9 +208,10 @@ function nodeCurves(found) {
   });
 }
 
-function fleetCurves(series) {
+function fleetCurves(series, many) {
+  const whose = many ? format.plain(many) : "nodes";
   return [
-    { label: "average of nodes; band: lowest to highest", avg: series.avg, min: series.min, max: series.max },
-    { label: "95th percentile of nodes", avg: series.p95, min: null, max: null },
+    { label: `average of ${whose}; band: lowest to highest`, avg: series.avg, min: series.min, max: series.max },
+    { label: `95th percentile of ${whose}`, avg: series.p95, min: null, max: null },
   ];
 }

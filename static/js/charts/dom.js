@@ -17,6 +17,21 @@ export function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
+// What stands in `host` becomes `made`; a region that scrolls stays itself, where its reader is in it.
+export function renew(host, made) {
+  const old = host.firstElementChild;
+  if (old) old.replaceChildren(...made.childNodes);
+  else host.replaceChildren(made);
+}
+
+// Run what puts new links in the place of old ones: the one to the same page keeps the focus.
+export function keepingFocus(host, run) {
+  const held = host.contains(document.activeElement) && document.activeElement.pathname;
+  run();
+  const same = held && [...host.querySelectorAll("a")].find((link) => link.pathname === held);
+  if (same) same.focus({ preventScroll: true });
+}
+
 // A colour of the design as the canvas wants it: light-dark() and var() resolved.
 const probe = document.createElement("span");
 probe.hidden = true;

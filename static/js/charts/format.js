@@ -26,7 +26,7 @@ function grouped(value, places) {
 }
 
 // As many decimals as tell neighbouring values apart, no more.
-function plain(value) {
+export function plain(value) {
   const size = Math.abs(value);
   if (Number.isInteger(value) || size >= 1000) return grouped(value, 0);
   if (size >= 100) return grouped(value, 1);

@@ -1,11 +1,12 @@
 // The fleet as a heatmap.
 
 import { address, ask } from "./api.js";
-import { make, setText } from "./dom.js";
+import { make, renew, setText } from "./dom.js";
 import * as format from "./format.js";
 import { figuresOf } from "./summary.js";
 import { Heatmap, sorted } from "./heatmap.js";
 
+const HEATMAP = "/api/history/heatmap";
 const MOST_COLUMNS = 300;
 const PX_PER_COLUMN = 4;
 const MOST_TABLE_ROWS = 200;
@@ -30,9 +31,18 @@ export class HeatmapPane {
     return this.what.metric() ? "" : "Choose a metric.";
   }
 
-  ask(range, signal) {
+  // Of more nodes than one answer holds at that width, fewer columns.
+  async ask(range, signal) {
     const points = Math.max(20, Math.min(MOST_COLUMNS, Math.floor((this.host.clientWidth || 800) / PX_PER_COLUMN)));
-    return ask("/api/history/heatmap", { nodes: this.what.nodes(), metric: this.what.metric().key, from: range.from, to: range.to, points }, signal);
+    const question = { nodes: this.what.nodes(), metric: this.what.metric().key, from: range.from, to: range.to, points };
+    try {
+      return await ask(HEATMAP, question, signal);
+    } catch (error) {
+      const { code, values, most } = error.body || {};
+      const fewer = code === "too_much" ? Math.floor((points * most) / values) : 0;
+      if (!fewer) throw error;
+      return ask(HEATMAP, { ...question, points: fewer }, signal);
+    }
   }
 
   draw(body) {
@@ -53,7 +63,7 @@ export class HeatmapPane {
 
   csv() {
     const { from, to, step_s: step, metric } = this.body;
-    return address("/api/history/heatmap", { nodes: this.what.nodes(), metric, from, to, step, format: "csv" });
+    return address(HEATMAP, { nodes: this.what.nodes(), metric, from, to, step, format: "csv" });
   }
 
   toggleTable() {
@@ -61,6 +71,7 @@ export class HeatmapPane {
     this.tableHost.hidden = !isOpen;
     this.tableButton.setAttribute("aria-expanded", String(isOpen));
     if (isOpen && this.body) this.fillTable();
+    else this.tableHost.replaceChildren();
   }
 
   fillTable() {
@@ -73,7 +84,7 @@ export class HeatmapPane {
       return make("tr", {}, make("th", { scope: "row" }, make("bdi", { text: rowName(row) })), ...figures, make("td", { class: "n", text: when }), make("td", { class: "n", text: String(found.gaps) }));
     });
     const caption = make("caption", { class: "chart__caption", text: this.rows.length > MOST_TABLE_ROWS ? `The first ${MOST_TABLE_ROWS} of ${this.rows.length} lines; all are in the CSV` : "Each line over the whole range" });
-    this.tableHost.replaceChildren(make("div", { class: "scroll chart__table", tabindex: "0", role: "region", "aria-label": "The heatmap as a table" }, make("table", { class: "table" }, caption, make("thead", {}, head), make("tbody", {}, ...lines))));
+    renew(this.tableHost, make("div", { class: "scroll chart__table", tabindex: "0", role: "region", "aria-label": "The heatmap as a table" }, make("table", { class: "table" }, caption, make("thead", {}, head), make("tbody", {}, ...lines))));
   }
 }
 

@@ -1,7 +1,7 @@
 // Who has the most, or the least.
 
 import { address, ask } from "./api.js";
-import { make, setText } from "./dom.js";
+import { keepingFocus, make, setText } from "./dom.js";
 import * as format from "./format.js";
 import { rowName } from "./heatmappane.js";
 
@@ -54,7 +54,7 @@ export class TopPane {
     setText(this.title, `${body.name}: ${this.what.order()} by ${by}`);
     const lines = body.subjects.map((one, i) => this.line(one, i + 1, one[FIGURE[by]] / high));
     if (!lines.length) lines.push(make("tr", {}, make("td", { colspan: "6", class: "muted", text: "Nothing was recorded in this range." })));
-    this.lines.replaceChildren(...lines);
+    keepingFocus(this.lines, () => this.lines.replaceChildren(...lines));
   }
 
   line(one, rank, share) {

@@ -2,7 +2,8 @@
 
 import { Board } from "./board.js";
 import { ChartsPane } from "./chartspane.js";
-import { overlay } from "./dom.js";
+import { overlay, setText } from "./dom.js";
+import * as format from "./format.js";
 import { HeatmapPane } from "./heatmappane.js";
 import { TopPane } from "./toppane.js";
 
@@ -65,8 +66,15 @@ class Choice {
     for (const part of root.querySelectorAll("[data-view]")) part.hidden = !part.dataset.view.split(" ").includes(view);
     const count = this.form.querySelector("[data-metrics-count]");
     count.textContent = String(this.chosen.length);
-    const isFleet = !this.nodes;
-    root.querySelector("[data-fleet-note]").hidden = !(isFleet && view === "compare");
+    root.querySelector("[data-fleet-note]").hidden = Boolean(this.nodes);
+    if (!this.nodes) root.querySelector("[data-many-note]").hidden = true;
+  }
+
+  // The same metric in another view.
+  look(view) {
+    const [first] = this.chosen;
+    if (first) this.form.elements.metric.value = first.value;
+    this.form.elements.view.value = view;
   }
 }
 
@@ -86,8 +94,12 @@ function start(root) {
     },
   });
   const nodes = () => choice.nodes;
+  const told = (many) => {
+    root.querySelector("[data-many-note]").hidden = !many;
+    setText(root.querySelector("[data-many-count]"), format.plain(many));
+  };
   panes = {
-    compare: new ChartsPane(root, { nodes, groups: () => choice.chosen.map((box) => ({ title: box.dataset.title, metrics: [box.value] })) }, board.acts),
+    compare: new ChartsPane(root, { nodes, told, groups: () => choice.chosen.map((box) => ({ title: box.dataset.title, metrics: [box.value] })) }, board.acts),
     heatmap: new HeatmapPane(root, { nodes, metric: () => choice.metric, cell: () => choice.field("cell"), order: () => choice.field("sort") }, board.acts),
     top: new TopPane(root, { nodes, metric: () => choice.metric, by: () => choice.field("by"), order: () => choice.field("order"), limit: () => choice.field("limit") }),
   };
@@ -97,6 +109,12 @@ function start(root) {
     choice.show(root);
     board.changed();
   };
+  for (const button of root.querySelectorAll("[data-many-view]")) {
+    button.addEventListener("click", () => {
+      choice.look(button.dataset.manyView);
+      change();
+    });
+  }
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     clearTimeout(typing);

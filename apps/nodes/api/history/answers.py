@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 
+from apps.history.metrics import SUBJECT_KIND_OF, Metric
 from apps.history.selectors import (
     fleet_aggregate,
     heatmap,
@@ -32,7 +35,11 @@ MAX_VALUES = 400_000
 MAX_CSV_VALUES = 50_000_000
 CSV_VALUES_AT_ONCE = 200_000
 LESS = "Ask for fewer nodes, metrics or points, or a shorter range."
-LESS_OR_CSV = "Ask for fewer nodes, metrics or points, or for CSV (format=csv), which is streamed."
+INSTEAD = (
+    "Ask for fewer nodes, metrics or points. Of many nodes, /api/history/fleet has the average, "
+    "the 95th percentile and the extremes as one curve, /api/history/heatmap each node coarsely, "
+    "/api/history/top those with the most. CSV (format=csv) is streamed, and holds more."
+)
 
 
 def buckets_asked(question: Question) -> int:
@@ -49,17 +56,39 @@ def _volume_check(question: Question, curves: int, *, most: int, remedy: str) ->
 
 
 def series_answer(question: Question) -> Fields:
-    """Raises TooMuch, RangeWrong (400)."""
+    """Metrics with more curves than `question.curves` are named, not read.
+
+    Raises TooMuch, RangeWrong (400)."""
     subjects = _subjects(question)
-    curves = len(subjects) * len(question.metrics)
-    _volume_check(question, curves, most=MAX_VALUES, remedy=LESS_OR_CSV)
-    return _series(question, subjects, step_s=question.step_s)
+    curves = _curves(question, subjects)
+    most = question.curves or max(curves.values())
+    kept = tuple(metric for metric in question.metrics if curves[metric] <= most)
+    volume = sum(curves[metric] for metric in kept)
+    _volume_check(question, volume, most=MAX_VALUES, remedy=INSTEAD)
+    body = _series(replace(question, metrics=kept), subjects, step_s=question.step_s)
+    left_out = [
+        {
+            "metric": metric.key,
+            "subject_kind": SUBJECT_KIND_OF[metric.kind],
+            "curves": curves[metric],
+        }
+        for metric in question.metrics
+        if metric not in kept
+    ]
+    return body | {"left_out": left_out}
+
+
+def _curves(question: Question, subjects: list[SubjectRef]) -> dict[Metric, int]:
+    """How many curves each metric has: one for each subject that can have it."""
+    of_kind = Counter(subject.kind for subject in subjects)
+    return {metric: of_kind[SUBJECT_KIND_OF[metric.kind]] for metric in question.metrics}
 
 
 def series_table(question: Question) -> tuple[Fields, Iterator[Line]]:
     """The first part of the answer, and all its lines; what is wrong is raised at once."""
     subjects = _subjects(question)
-    _volume_check(question, len(subjects) * len(question.metrics), most=MAX_CSV_VALUES, remedy=LESS)
+    volume = sum(_curves(question, subjects).values())
+    _volume_check(question, volume, most=MAX_CSV_VALUES, remedy=LESS)
     each = buckets_asked(question) * len(question.metrics)
     size = max(1, CSV_VALUES_AT_ONCE // each)
     first = _series(question, subjects[:size], step_s=question.step_s)

@@ -21,6 +21,7 @@ DEFAULT_POINTS = 500
 DEFAULT_HEATMAP_POINTS = 120
 MAX_METRICS = 20
 MAX_TOP = 1000
+MAX_CURVES = 100_000
 MAX_TEXT = 4000
 FORMATS = ("json", "csv", "api")
 METRICS_REMEDY = "Name metrics as /api/history/metrics lists them: system.cpu_usage_pct, say."
@@ -42,6 +43,8 @@ class Question:
     metrics: tuple[Metric, ...]
     parts: tuple[str, ...]
     csv: bool
+    curves: int | None = None
+    """Of metrics with more curves than this, only their number is wanted."""
 
 
 def question_read(
@@ -71,6 +74,7 @@ def question_read(
         nodes=_nodes(given, needed=nodes, at=at),
         parts=_listed(given, "parts"),
         csv=csv,
+        curves=_curves(given),
     )
 
 
@@ -111,6 +115,16 @@ def _points(given: QueryDict) -> int | None:
     number = count_parse(text, most=MAX_POINTS)
     if number is None:
         raise BadParameter("points", text, wanted=f"a whole number from 1 to {MAX_POINTS:,}")
+    return number
+
+
+def _curves(given: QueryDict) -> int | None:
+    text = given.get("curves")
+    if text is None:
+        return None
+    number = count_parse(text, most=MAX_CURVES)
+    if number is None:
+        raise BadParameter("curves", text, wanted=f"a whole number from 1 to {MAX_CURVES:,}")
     return number
 
 

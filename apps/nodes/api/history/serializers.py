@@ -107,10 +107,21 @@ class CurveSerializer(SubjectSerializer):
     max = figures("Highest sample")
 
 
+class LeftOutSerializer(serializers.Serializer[object]):
+    """A metric with more curves than were wanted."""
+
+    metric = serializers.CharField(help_text="Its key.")
+    subject_kind = serializers.ChoiceField(
+        choices=["node", "worker", "block_device"], help_text="What has this figure."
+    )
+    curves = serializers.IntegerField(help_text="How many curves it has.")
+
+
 class SeriesSerializer(BucketsSerializer):
     """Curves over common buckets."""
 
     series = CurveSerializer(many=True)
+    left_out = LeftOutSerializer(many=True, help_text="Only with `curves`; else empty.")
 
 
 class FleetCurveSerializer(serializers.Serializer[object]):

@@ -77,6 +77,12 @@ POINTS = OpenApiParameter(
 STEP = _parameter(
     "step", "Length of a bucket: seconds, or `30s`, `5m`, `1h`, `1d`. Not with `points`."
 )
+CURVES = OpenApiParameter(
+    "curves",
+    {"type": "integer", "minimum": 1, "maximum": 100_000},
+    description="Name metrics with more curves than this under `left_out`, instead of reading "
+    "them: to ask `/api/history/fleet` for those. Without it, nothing is left out. JSON only.",
+)
 FORMAT = _parameter(
     "format", "`csv` for a file, streamed; so does `Accept: text/csv`.", enum=["json", "csv"]
 )
@@ -114,7 +120,7 @@ class SeriesViewSet(LiveViewSet):
     @extend_schema(
         operation_id="history_series",
         summary="Metrics of nodes, workers and block devices over time",
-        parameters=[SOME_NODES, METRICS, PARTS, *COMMON, *BUCKETS],
+        parameters=[SOME_NODES, METRICS, PARTS, *COMMON, *BUCKETS, CURVES],
         responses=_answers(shapes.SeriesSerializer),
     )
     def retrieve(self, request: Request) -> HttpResponseBase:
