@@ -97,13 +97,21 @@ export function moment(ms, stepS = 1) {
   return formatter(options).format(ms);
 }
 
-// "22 Nov 2026, 16:50 – 17:50"; the second day only where it is another one.
+// "22 Nov 2026, 16:50 – 17:50"; the second day and the first year only where they are others;
+// of many days, only the days.
+const DAYS_ONLY_FROM_MS = 10 * 86400000;
+
 export function span(fromMs, toMs) {
-  const day = formatter({ day: "numeric", month: "short", year: "numeric" });
+  const day = { day: "numeric", month: "short" };
+  const first = formatter({ ...day, year: "numeric" }).format(fromMs);
+  const last = formatter({ ...day, year: "numeric" }).format(toMs);
+  const year = formatter({ year: "numeric" });
+  const begin = year.format(fromMs) === year.format(toMs) ? formatter(day).format(fromMs) : first;
+  if (toMs - fromMs >= DAYS_ONLY_FROM_MS) return `${begin} – ${last}`;
   const time = { hour: "2-digit", minute: "2-digit" };
   if (toMs - fromMs < 600000) time.second = "2-digit";
-  const [first, last] = [fromMs, toMs].map((ms) => [day.format(ms), formatter(time).format(ms)]);
-  return `${first[0]}, ${first[1]} – ${first[0] === last[0] ? "" : last[0] + ", "}${last[1]}`;
+  const [start, end] = [fromMs, toMs].map((ms) => formatter(time).format(ms));
+  return first === last ? `${last}, ${start} – ${end}` : `${begin}, ${start} – ${last}, ${end}`;
 }
 
 export function length(seconds) {
