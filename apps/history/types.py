@@ -216,8 +216,8 @@ class ResolutionPlan:
     bytes: int
     """Payload and an estimate of the rows' overhead."""
     oldest_at: datetime | None
-    bytes_per_day: float
-    """Mean of the last seven whole days that have any."""
+    bytes_per_day: float | None
+    """Mean of the last seven whole days that have any; ``None``: no day is whole yet."""
     next_removal_at: datetime | None
     """When the oldest will be due; ``None``: never, or there is nothing."""
     next_removal_bytes: int
@@ -232,13 +232,13 @@ class RetentionPlan:
     limits: RetentionLimits
     resolutions: tuple[ResolutionPlan, ...]
     total_bytes: int
-    bytes_per_day: float
+    bytes_per_day: float | None
     database_bytes: int | None
     """What the database says its files (SQLite) or the history's tables (PostgreSQL) take."""
     full_at: datetime | None
     """When `max_bytes` will be reached at the present growth; ``None``: never or no limit."""
-    steady_bytes: int
-    """What the days alone will lead to, at the present growth."""
+    steady_bytes: int | None
+    """What the days alone will lead to, at the present growth; ``None``: not known yet."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -176,6 +176,7 @@ def test_the_plan_tells_when_the_bytes_will_be_reached() -> None:
     plan = retention_plan(at=AT, limits=generous)
     assert plan.full_at is None
     days = 4
+    assert plan.bytes_per_day is not None
     limits = RetentionLimits(
         100, 100, 100, max_bytes=plan.total_bytes + int(plan.bytes_per_day * days)
     )
@@ -188,7 +189,7 @@ def test_the_plan_tells_when_the_bytes_will_be_reached() -> None:
 
 def test_an_empty_history_has_a_plan() -> None:
     plan = retention_plan(at=AT)
-    assert (plan.total_bytes, plan.bytes_per_day, plan.full_at) == (0, 0.0, None)
+    assert (plan.total_bytes, plan.bytes_per_day, plan.full_at) == (0, None, None)
     assert plan.limits == retention_limits()
     assert plan.limits.raw_days == settings.PORTAL_HISTORY_RAW_DAYS
 

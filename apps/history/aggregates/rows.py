@@ -181,7 +181,7 @@ class RowGroups:
         self.starts_ms = starts_ms
         places: dict[bytes, list[int]] = defaultdict(list)
         for index, row in enumerate(rows):
-            places[bytes(row[: HEAD + row[1]])].append(index)
+            places[row[: HEAD + row[1]]].append(index)
         self._groups = [
             (prefix, np.array(members), b"".join([rows[index] for index in members]))
             for prefix, members in places.items()

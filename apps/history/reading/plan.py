@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -31,7 +31,9 @@ def plan(at: datetime, limits: RetentionLimits) -> RetentionPlan:
     total = sum(size for days in stored.values() for _, size in days.values())
     growth = {one: _growth(days, today) for one, days in stored.items()}
     by_size = cuts(at, limits) if limits.max_bytes and total > limits.max_bytes else {}
-    net = sum(growth[one] for one, days in stored.items() if not _is_full(days, keep[one], today))
+    net = sum(
+        growth[one] or 0.0 for one, days in stored.items() if not _is_full(days, keep[one], today)
+    )
     full_at = None
     if limits.max_bytes and net > 0:
         wait = timedelta(days=max(limits.max_bytes - total, 0) / net)
@@ -40,26 +42,35 @@ def plan(at: datetime, limits: RetentionLimits) -> RetentionPlan:
         _line(one, stored[one], keep[one], growth[one], at, by_size.get(one), full_at)
         for one in Resolution
     )
-    steady = sum(
-        growth[one] * (days or 0) if days is not None else line.bytes
-        for (one, days), line in zip(((one, keep[one]) for one in Resolution), lines, strict=True)
-    )
     return RetentionPlan(
         at=at,
         limits=limits,
         resolutions=lines,
         total_bytes=total,
-        bytes_per_day=sum(growth.values()),
+        bytes_per_day=_sum(growth.values()),
         database_bytes=database_bytes(),
         full_at=full_at,
-        steady_bytes=int(steady),
+        steady_bytes=None if _sum(growth.values()) is None else int(sum(map(_steady, lines))),
     )
 
 
-def _growth(days: Mapping[Day, tuple[int, int]], today: Day) -> float:
+def _growth(days: Mapping[Day, tuple[int, int]], today: Day) -> float | None:
     """Bytes a day: mean of the newest whole days that there are."""
     whole = [size for day, (_, size) in sorted(days.items()) if day < today][-GROWTH_DAYS:]
-    return sum(whole) / len(whole) if whole else 0.0
+    return sum(whole) / len(whole) if whole else None
+
+
+def _sum(growths: Iterable[float | None]) -> float | None:
+    """Of what is known; ``None`` where nothing is."""
+    known = [growth for growth in growths if growth is not None]
+    return sum(known) if known else None
+
+
+def _steady(line: ResolutionPlan) -> float:
+    """Bytes that one resolution will come to."""
+    if line.keep_days is None or line.bytes_per_day is None:
+        return line.bytes
+    return line.bytes_per_day * line.keep_days
 
 
 def _is_full(days: Mapping[Day, tuple[int, int]], keep: int | None, today: Day) -> bool:
@@ -71,7 +82,7 @@ def _line(
     resolution: Resolution,
     days: Mapping[Day, tuple[int, int]],
     keep: int | None,
-    growth: float,
+    growth: float | None,
     at: datetime,
     size_cut_hour: int | None,
     full_at: datetime | None,

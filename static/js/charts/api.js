@@ -31,7 +31,10 @@ export async function ask(path, params, signal) {
     location.reload(); // the session ended: to the sign-in, and back
     throw new ApiError("Signed out.", 401);
   }
-  const body = await response.json().catch(() => ({}));
+  const body = await response.json().catch((error) => {
+    if (error.name === "AbortError") throw error; // a newer question came while this was read
+    return {};
+  });
   if (!response.ok) {
     const words = [body.error || `The portal answered ${response.status}.`, body.remedy].filter(Boolean);
     throw new ApiError(words.join(" "), response.status, body);

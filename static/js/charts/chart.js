@@ -10,6 +10,7 @@ import { table, words } from "./summary.js";
 const COLOURS = 8;
 const DASHES = [[], [6, 3], [2, 3]];
 const MOST_BANDS = 4;
+const LIVE_MS = 120000;
 const SYNC = "portal-time";
 export const MOST_CURVES = COLOURS * DASHES.length;
 
@@ -72,7 +73,9 @@ export class TimeChart {
       && before.curves.every((curve, i) => curve.label === shown.curves[i].label && !curve.min === !shown.curves[i].min);
     const known = shown.curves.some((curve) => curve.avg.some((mean) => mean !== null));
     this.empty.hidden = known;
-    setText(this.empty, known ? "" : "Nothing was recorded in this range.");
+    // Of the present, more may come; of the past it will not.
+    const goesOn = shown.to * 1000 > Date.now() - LIVE_MS;
+    setText(this.empty, known ? "" : `Nothing was recorded in this range. ${goesOn ? "New figures appear by themselves; or choose a longer one." : "Choose another one."}`);
     if (same) this.u.setData(this.columns());
     else this.rebuild();
     this.plot.setAttribute("aria-label", words(this.title, shown) + " Arrow keys read values, plus and minus zoom, shift and arrows pan, Escape resets.");

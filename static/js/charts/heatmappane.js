@@ -50,7 +50,8 @@ export class HeatmapPane {
     const cell = this.what.cell();
     this.rows = sorted(body.rows, cell, this.what.order());
     setText(this.title, `${body.name}, ${cell === "max" ? "highest" : "average"} of each ${format.length(body.step_s)}`);
-    setText(this.note, `${body.rows.length} lines. Drag to zoom, press one to open its node.`);
+    const known = body.rows.some((row) => row.avg.some((mean) => mean !== null));
+    setText(this.note, known ? `${format.plain(body.rows.length)} lines. Drag to zoom, press one to open its node.` : "Nothing was recorded in this range. Choose another one, or another metric.");
     this.map.show({ rows: this.rows, times: body.times, stepS: body.step_s, unit: body.unit, cell, title: body.name });
     if (!this.tableHost.hidden) this.fillTable();
   }

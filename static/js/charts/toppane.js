@@ -53,7 +53,7 @@ export class TopPane {
     const high = body.unit === "pct" ? 100 : Math.max(...body.subjects.map((one) => one[FIGURE[by]]), 0) || 1;
     setText(this.title, `${body.name}: ${this.what.order()} by ${by}`);
     const lines = body.subjects.map((one, i) => this.line(one, i + 1, one[FIGURE[by]] / high));
-    if (!lines.length) lines.push(make("tr", {}, make("td", { colspan: "6", class: "muted", text: "Nothing was recorded in this range." })));
+    if (!lines.length) lines.push(make("tr", {}, make("td", { colspan: "6", class: "muted", text: "Nothing was recorded in this range. Choose another one, or another metric." })));
     keepingFocus(this.lines, () => this.lines.replaceChildren(...lines));
   }
 
