@@ -18,7 +18,6 @@ import pytest
 from django.conf import settings
 from django.core.handlers.wsgi import WSGIHandler
 from django.db import connection
-from django.test import Client
 from django.utils import timezone
 
 from apps.accounts.roles import ROLE_PERMISSIONS, Role
@@ -146,13 +145,14 @@ class Visit:
 
 @contextmanager
 def visiting(chromium: Browser, url: str, user: Any, **context: Any) -> Iterator[Visit]:
-    """A tab of somebody who is signed in. Ends with the claim that nothing complained.
+    """A tab of somebody who has just signed in. Ends with the claim that nothing complained.
 
     `context`: what Playwright's `new_context` takes (time zone, size, theme).
     """
+    from tests.accounts.people import signed_in
+
     with TURN:
-        client = Client()
-        client.force_login(user, "apps.accounts.backends.PortalBackend")
+        client = signed_in(user)
     cookie = client.cookies[settings.SESSION_COOKIE_NAME].value
     opened = chromium.new_context(**{"viewport": {"width": 1280, "height": 800}} | context)
     opened.add_cookies([{"name": settings.SESSION_COOKIE_NAME, "value": cookie, "url": url}])

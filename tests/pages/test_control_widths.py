@@ -28,6 +28,7 @@ PATHS = (
     *("/node/1/maintenance", "/node/2/maintenance", "/jobs", "/jobs/{job}", "/batches"),
     *("/batches/new", "/batches/{batch}", "/audit", "/audit/1", "/accounts/me"),
     *("/accounts/me/tokens", "/accounts/confirm", "/people", "/people/roles", "/people/new"),
+    *("/people/{person}", "/people/tokens", "/accounts/me/password"),
 )
 
 
@@ -66,6 +67,7 @@ def test_nothing_sticks_out_and_texts_stand_out(
 ) -> None:
     with TURN:
         user = person_make(Role.ADMINISTRATOR)
+    numbers |= {"person": user.pk}
     size = {"width": width, "height": 800}
     with visiting(chromium, browser_url, user, viewport=size, color_scheme=scheme) as visit:
         wrong = {}
