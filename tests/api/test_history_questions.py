@@ -129,3 +129,29 @@ def test_whatever_is_asked_gets_an_answer_of_the_schema(
         shape_check(path, response.status_code, response.json())
     else:
         assert b"".join(response.streaming_content).startswith((b"time,", b"rank,", b"node_id,"))
+
+
+def test_metrics_with_too_many_curves_are_named_instead_of_read(get: Get) -> None:
+    question = SERIES.format(nodes="all") + ",worker.num_queued_tasks&from=-10m"
+    body = get(question).json()
+    assert (len(body["series"]), body["left_out"]) == (4, [])
+    body = get(f"{question}&curves=4").json()
+    assert (len(body["series"]), body["left_out"]) == (4, [])
+    body = get(f"{question}&curves=3").json()
+    shape_check("/api/history/series", 200, body)
+    assert body["series"] == []
+    assert body["left_out"] == [
+        {"metric": "system.cpu_usage_pct", "subject_kind": "node", "curves": 4}
+    ]
+    assert len(body["times"]) > 10
+    error = get(f"{question}&curves=0")
+    assert (error.status_code, error.json()["parameter"]) == (400, "curves")
+
+
+def test_what_is_too_much_says_what_to_ask_instead(get: Get) -> None:
+    six = "cpu_usage_pct ram_usage_pct gpu_count gpu_usage_pct hbm_usage_pct hbm_used_bytes"
+    metrics = ",".join(f"system.{name}" for name in six.split())
+    answer = get(f"/api/history/series?nodes=all&metrics={metrics}&from=-10m&points=20000")
+    assert (answer.status_code, answer.json()["code"]) == (400, "too_much")
+    for path in ("/api/history/fleet", "/api/history/heatmap", "/api/history/top", "format=csv"):
+        assert path in answer.json()["remedy"]
