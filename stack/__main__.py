@@ -6,6 +6,7 @@ import argparse
 import sys
 import time
 
+from chaos.processes import end_in_order
 from stack.client import ScenarioError
 from stack.compose import ComposeStack
 from stack.engine import CommandError, NoContainersError, Podman
@@ -33,6 +34,7 @@ def main() -> int:
         "--without-containers", action="store_true", help="run the process list as plain processes"
     )
     options = parser.parse_args()
+    end_in_order()
     try:
         podman = None if options.without_containers else _podman(pull=options.pull)
         if options.what == "test":

@@ -43,11 +43,11 @@ def scenario_run(stack: Stack, *, say: Callable[[str], None]) -> None:
     _ready(client, say)
     _sign_in(stack, client)
     say("signed in")
-    boots = _watched(client)
+    _watched(client)
     say(f"{NODES} nodes are alive, with figures")
     _doctor(stack, say)
     request_id = _shut_down(stack, client, say)
-    _restart(stack, client, boots, say)
+    _restart(client, say)
     _history(client, say)
     _audit(stack, client, request_id, say)
     _logs(stack, request_id, say)
@@ -83,7 +83,7 @@ def _nodes(client: PortalClient) -> dict[int, dict[str, Any]]:
     return {node["node_id"]: node for node in answer.json()["nodes"]}
 
 
-def _watched(client: PortalClient) -> dict[int, Any]:
+def _watched(client: PortalClient) -> None:
     """All nodes alive with figures, in the API and on the page."""
 
     def look() -> dict[int, dict[str, Any]] | None:
@@ -102,7 +102,10 @@ def _watched(client: PortalClient) -> dict[int, Any]:
     for node in nodes.values():
         if node["ip_address"] not in page.text:
             raise ScenarioError(f"The page does not show {node['ip_address']}")
-    return {node_id: client.get(f"/api/node/{node_id}/workers").json() for node_id in nodes}
+    for node_id in nodes:
+        answer = client.get(f"/api/node/{node_id}/workers")
+        if answer.status != 200:
+            raise ScenarioError(f"Workers of node {node_id}: {answer.status} {answer.text[:500]}")
 
 
 def _doctor(stack: Stack, say: Callable[[str], None]) -> None:
@@ -154,10 +157,7 @@ def _shut_down(stack: Stack, client: PortalClient, say: Callable[[str], None]) -
     return request_id
 
 
-def _restart(
-    stack: Stack, client: PortalClient, before: dict[int, Any], say: Callable[[str], None]
-) -> None:
-    del before
+def _restart(client: PortalClient, say: Callable[[str], None]) -> None:
     job = _act(client, "restart", f"stack-test-{secrets.token_hex(8)}")
     wait_for(
         f"node {NODE} shown as alive",
