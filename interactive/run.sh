@@ -21,7 +21,8 @@ compose() {
     if docker compose version > /dev/null 2>&1 && docker info > /dev/null 2>&1; then
         docker compose "$@"
     elif command -v podman-compose > /dev/null; then
-        podman-compose "$@"
+        # Docker takes this line of .env by itself.
+        COMPOSE_FILE=${COMPOSE_FILE:-$(setting COMPOSE_FILE)} podman-compose "$@"
     else
         echo "Neither Docker with its compose plugin nor podman-compose runs here." >&2
         exit 1
@@ -43,7 +44,7 @@ env_make() {
     echo "Made .env with secrets of its own. It is for a trial on this machine: see docs/deployment.md."
 }
 
-setting() { sed -n "s/^$1=//p" .env | tail -n 1; }
+setting() { [ ! -e .env ] || sed -n "s/^$1=//p" .env | tail -n 1; }
 
 address() {
     local listen

@@ -256,6 +256,17 @@ def test_each_word_of_run_sh_does_what_it_says(arguments: list[str], told: str, 
     assert heard == [told]
 
 
+def test_with_podman_the_files_that_env_names_are_used_too(site: Path) -> None:
+    (site / "bin/docker").unlink()
+    podman = site / "bin/podman-compose"
+    podman.write_text('#!/bin/bash\necho "$COMPOSE_FILE: $*" >> "$CALLS"\n')
+    podman.chmod(0o755)
+    assert run_sh(site, "stop")[2] == [": stop"]
+    files = "docker-compose.yml:deploy/compose.host-network.yml"
+    (site / ".env").write_text(f"COMPOSE_FILE={files}\n")
+    assert run_sh(site, "stop")[2] == [f"{files}: stop"]
+
+
 def test_an_unknown_word_shows_how_it_is_used(site: Path) -> None:
     code, said, heard = run_sh(site, "restart-all")
     assert code == 2
