@@ -99,7 +99,7 @@ def soak(place: Place, *, seconds: float, every_s: float, seed: int) -> int:
     site, chance = place.site, random.Random(seed)
     began, done, jobs = time.monotonic(), Counter[str](), Counter[str]()
     memory = [sum(child.rss_mb() for child in site.stack.collectors)]
-    answered = refused = 0
+    answered, refused = 0, Counter[int]()
     trouble: list[str] = []
     number, deck = 0, kinds(chance)
     while time.monotonic() - began < seconds:
@@ -108,10 +108,10 @@ def soak(place: Place, *, seconds: float, every_s: float, seed: int) -> int:
         reason = f"soak {seed} {number}"
         if number % JOB_EVERY == 0:
             answer = site.launch(3, "restart", reason=reason)
-            answered, refused = (
-                (answered + 1, refused) if answer.status in (200, 202) else (answered, refused + 1)
-            )
-            if answer.status not in (200, 202):
+            if answer.status in (200, 202):
+                answered += 1
+            else:
+                refused[answer.status] += 1
                 site.jobs.pop(reason)
             time.sleep(chance.uniform(0, 2))
         _say(f"{time.monotonic() - began:5.0f} s: {name}")
@@ -126,7 +126,9 @@ def soak(place: Place, *, seconds: float, every_s: float, seed: int) -> int:
     failures = trouble + _hold(place, jobs)
     lasted = time.monotonic() - began
     print(f"{number} kills in {lasted / 60:.0f} minutes: {dict(done)}")
-    print(f"{answered} jobs launched ({refused} refused): they ended as {dict(jobs)}")
+    print(
+        f"{answered} jobs launched (refused, by HTTP status: {dict(refused)}): they ended as {dict(jobs)}"
+    )
     print(f"{site.observer.looks} looks; collectors' memory {memory[0]:.0f} → {memory[-1]:.0f} MB")
     for failure in failures:
         print(f"DOES NOT HOLD: {failure}")
