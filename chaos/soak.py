@@ -126,9 +126,8 @@ def soak(place: Place, *, seconds: float, every_s: float, seed: int) -> int:
     failures = trouble + _hold(place, jobs)
     lasted = time.monotonic() - began
     print(f"{number} kills in {lasted / 60:.0f} minutes: {dict(done)}")
-    print(
-        f"{answered} jobs launched (refused, by HTTP status: {dict(refused)}): they ended as {dict(jobs)}"
-    )
+    print(f"{answered} jobs launched: they ended as {dict(jobs)}")
+    print(f"launches refused, by HTTP status: {dict(refused)}")
     print(f"{site.observer.looks} looks; collectors' memory {memory[0]:.0f} → {memory[-1]:.0f} MB")
     for failure in failures:
         print(f"DOES NOT HOLD: {failure}")
