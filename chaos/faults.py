@@ -146,9 +146,7 @@ def beat_killed(place: Place) -> str:
 @fault("redis-lost", "Redis: kill -9, away for 5 s, its memory lost; a job launched meanwhile")
 def redis_lost(place: Place) -> str:
     site, reason = place.site, f"chaos: without a broker {time.time_ns()}"
-    password = secrets.token_urlsafe(18)
-    person = ("portal_account", "--username", "visitor", "--role", "viewer")
-    site.stack.manage(*person, "--password-stdin", "--json", text=f"{password}\n")
+    password = _visitor(site)
     with site.supervisor.held(site.redis.child):
         site.redis.child.kill()
         answer = site.launch(3, "restart", reason=reason)
@@ -165,6 +163,14 @@ def redis_lost(place: Place) -> str:
         "pages as before, from the database; somebody signs in and out; "
         f"the job waits, then ends as “{status}”"
     )
+
+
+def _visitor(site: Site) -> str:
+    """The password of an account that may look."""
+    password = secrets.token_urlsafe(18)
+    person = ("portal_account", "--username", "visitor", "--role", "viewer")
+    site.stack.manage(*person, "--password-stdin", "--json", text=f"{password}\n")
+    return password
 
 
 def _sign_in_and_out(site: Site, name: str, password: str) -> None:
@@ -192,14 +198,16 @@ def postgres_restarted(place: Place) -> str:
 @fault("postgres-away", "PostgreSQL away for 60 s")
 def postgres_away(place: Place) -> str:
     site = place.site
+    browser = PortalClient(site.stack.url)
+    browser.sign_in("visitor", _visitor(site))
     with site.supervisor.held(site.postgres.child):
         site.postgres.child.stop(signal.SIGINT)
         took = site.observer.until(
             lambda look: _code(look) == "database_away", within_s=NOTICED_S, what="an error"
         )
-        page = site.stack.get("/accounts/login/")
-        if page.status != 503 or "database" not in page.body:
-            raise AssertionError(f"the page says HTTP {page.status}: {page.body[:200]}")
+        page = browser.get("/")
+        if page.status != 503 or "database" not in page.text:
+            raise AssertionError(f"the page says HTTP {page.status}: {page.text[:200]}")
         time.sleep(60)
     site.postgres.start()
     return f"after {took:.1f} s pages and API say that the database is away (503), no old figures"

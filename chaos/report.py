@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
 import time
@@ -28,6 +29,8 @@ class Outcome:
 def outcome_of(site: Site, title: str, harm: Callable[[], str]) -> Outcome:
     """Do it, and look at everything that must hold afterwards."""
     _say(f"— {title}")
+    with contextlib.suppress(TimeoutError):  # what the one before has left, if it failed
+        site.right()
     site.observer.wrong.clear()
     looks, jobs = site.observer.looks, set(site.jobs)
     began = time.monotonic()
