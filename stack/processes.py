@@ -96,7 +96,7 @@ class ProcessStack:
         self._cluster = LocalCluster(self._folder / "cluster", clio_run=clio_run).start()
         self._own = self._settings(self._cluster)
         prepared = run(self._argv(PREPARE), timeout_s=600, env=self._env(PREPARE))
-        self._say(prepared.stdout.strip().splitlines()[0])
+        self._say(prepared.stdout.strip().splitlines()[-1].strip())
         static = [sys.executable, "manage.py", "collectstatic", "--noinput", "--verbosity", "0"]
         run(static, timeout_s=600, env=self._env(PREPARE))
         for name in SERVICES:
