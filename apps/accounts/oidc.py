@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import requests
@@ -32,6 +33,7 @@ NAMES = {"first_name": "given_name", "last_name": "family_name", "email": "email
 NAME_LENGTH = 150
 KEPT = "portal_drafts_kept"
 """What the request carries from the emptied session into the new one."""
+PROVEN = "portal_proven_at"
 
 
 class PortalAccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
@@ -42,7 +44,8 @@ class PortalAccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
 
     def login(self, request: HttpRequest, user: User) -> None:
         login(request, user, backend=PORTAL_BACKEND)
-        signed_in(request, user, at=utc_now(), by="oidc")
+        proven_at = getattr(request, PROVEN, None)
+        signed_in(request, user, at=utc_now(), by="oidc", proven_at=proven_at)
         drafts = getattr(request, KEPT, None)
         if drafts:
             request.session[DRAFTS] = drafts
@@ -65,6 +68,7 @@ class PortalSocialAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]
         except SignInRefused as refusal:
             sign_in_failed(username=name, at=utc_now(), reason=str(refusal))
             raise _to_sign_in(request, str(refusal)) from refusal
+        setattr(request, PROVEN, auth_time(claims))
         if request.user.is_authenticated and request.user.pk == user.pk:
             # Signing in again, the library empties the session of the very same person.
             setattr(request, KEPT, request.session.get(DRAFTS))
@@ -118,6 +122,19 @@ def claims_of(extra: dict[str, Any]) -> dict[str, Any]:
     if "id_token" in extra or "userinfo" in extra:
         return {**(extra.get("id_token") or {}), **(extra.get("userinfo") or {})}
     return extra
+
+
+def auth_time(claims: dict[str, Any]) -> datetime | None:
+    """When the person last proved to the provider who they are: not now, if a session there let
+    them through. ``None``: it does not say.
+    """
+    said = claims.get("auth_time")
+    if isinstance(said, bool) or not isinstance(said, int | float):
+        return None
+    try:
+        return datetime.fromtimestamp(said, tz=UTC)
+    except (ValueError, OverflowError, OSError):
+        return None
 
 
 def _to_sign_in(request: HttpRequest, sentence: str) -> ImmediateHttpResponse:

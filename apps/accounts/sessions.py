@@ -28,10 +28,14 @@ READS = ("GET", "HEAD", "OPTIONS")
 POLLED = ("/fragments/", "/api/")
 
 
-def session_begin(request: HttpRequest, *, at: datetime) -> None:
-    """After a sign-in: a new key, so that one planted or seen before is worth nothing."""
+def session_begin(request: HttpRequest, *, at: datetime, proven_at: datetime | None = None) -> None:
+    """After a sign-in: a new key, so that one planted or seen before is worth nothing.
+
+    `proven_at`: when the person last gave a password elsewhere; ``None``: just now.
+    """
     request.session.cycle_key()
-    request.session[SEEN] = request.session[FRESH] = int(at.timestamp())
+    request.session[SEEN] = int(at.timestamp())
+    request.session[FRESH] = int(min(at, proven_at or at).timestamp())
 
 
 def session_is_idle(request: HttpRequest, *, at: datetime) -> bool:

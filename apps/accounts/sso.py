@@ -26,6 +26,7 @@ def sign_in_ways(request: HttpRequest, *, again: bool = False) -> list[SignInWay
         return []
     query = {"next": next_of(request)}
     if again:
-        query["auth_params"] = "prompt=login"
+        # With max_age a provider says when that was, even if it let somebody through.
+        query["auth_params"] = "prompt=login&max_age=0"
     url = reverse("openid_connect_login", args=[settings.PORTAL_OIDC_ID])
     return [SignInWay(name=settings.PORTAL_OIDC_NAME, url=f"{url}?{urlencode(query)}")]

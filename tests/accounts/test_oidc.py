@@ -185,8 +185,22 @@ def test_a_fresh_password_is_asked_of_the_provider(site: Site) -> None:
     asked = client.get(site.url + again[1].replace("&amp;", "&"))
     assert asked.url.path == "/oauth2/authorize"
     assert asked.url.params["prompt"] == "login"
+    assert asked.url.params["max_age"] == "0"
     landed = client.post(str(asked.url), data={"sub": "sub-hal"})
     assert landed.url.path == "/accounts/me/tokens"
+
+
+@pytest.mark.parametrize(("ago_s", "opens"), [(10, True), (3600, False)])
+def test_a_session_that_lets_one_through_there_is_no_fresh_password(
+    site: Site, ago_s: int, opens: bool
+) -> None:
+    subject = f"sub-jo-{ago_s}"
+    at = int(time.time()) - ago_s
+    site.claims(subject, preferred_username=subject, groups=["hpc-ops"], auth_time=at)
+    client = site.browser()
+    landed = site.sign_in(subject, browser=client, query="?next=/accounts/me/tokens")
+    assert landed.url.path == ("/accounts/me/tokens" if opens else "/accounts/confirm")
+    assert client.get(f"{site.url}/accounts/me").status_code == 200
 
 
 def test_a_dangerous_order_comes_back_from_the_provider_with_what_was_typed(site: Site) -> None:

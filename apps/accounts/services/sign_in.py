@@ -21,9 +21,19 @@ NAME_LENGTH = 150
 LOCKED = "Too many wrong passwords: locked out at this address for a while."
 
 
-def signed_in(request: HttpRequest, user: User, *, at: datetime, by: str) -> None:
-    """Right after Django's `login`. `by` is a word: password, ldap, oidc."""
-    session_begin(request, at=at)
+def signed_in(
+    request: HttpRequest,
+    user: User,
+    *,
+    at: datetime,
+    by: str,
+    proven_at: datetime | None = None,
+) -> None:
+    """Right after Django's `login`. `by` is a word: password, ldap, oidc.
+
+    `proven_at` as in `session_begin`.
+    """
+    session_begin(request, at=at, proven_at=proven_at)
     audit_record(
         action="auth.sign_in",
         actor=Actor.of(user),
