@@ -229,3 +229,23 @@ def test_many_nodes_are_drawn_as_one_and_it_says_so(visit: Visit, cluster: Clust
     visit.tab.get_by_role("searchbox", name="Nodes").fill("0-2")
     expect(ram.locator(".legend bdi")).to_have_text(["node0", "node1", "node2"])
     expect(note).to_be_hidden()
+
+
+def test_a_curve_that_is_put_away_is_so_for_a_colleague(visit: Visit) -> None:
+    visit.open("/trends?nodes=0-2&from=-20m&to=now&live=0")
+    cpu = visit.tab.locator("section.chart[aria-label='CPU']")
+    cpu.get_by_role("button", name="node1").click()
+    expect(visit.tab).to_have_url(re.compile(r"hide=CPU%2Fnode1"))
+    visit.tab.get_by_role("button", name="15 min").click()
+    expect(visit.tab).to_have_url(re.compile(r"from=-15m.*hide=CPU|hide=CPU.*from=-15m"))
+    other = visit.tab.context.new_page()
+    other.goto(visit.tab.url)
+    legend = other.locator("section.chart[aria-label='CPU'] .legend")
+    expect(legend).to_have_count(3)
+    assert [one.get_attribute("aria-pressed") for one in legend.all()] == ["true", "false", "true"]
+    ram = other.locator("section.chart[aria-label='RAM'] .legend").nth(1)
+    expect(ram).to_have_attribute("aria-pressed", "true")
+    cpu.get_by_role("button", name="node1").click()
+    expect(visit.tab).not_to_have_url(re.compile("hide="))
+    visit.tab.go_back()
+    expect(cpu.locator(".legend").nth(1)).to_have_attribute("aria-pressed", "false")

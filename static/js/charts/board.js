@@ -68,6 +68,7 @@ export class Board {
       scale: (factor) => this.go(this.range.zoomed(factor)),
       out: () => this.out(),
       reset: () => this.reset(),
+      note: () => this.write(false),
     };
   }
 

@@ -25,15 +25,16 @@ function lonely(u, index) {
 }
 
 export class TimeChart {
-  // `on`: { zoom(fromMs, toMs), pan(share), reset(), out() }; `csv()`: address of the same as a table;
-  // `hasMarks`: room is kept for marks, so that nothing moves when they come.
-  constructor(host, { title, on, csv, hasMarks = false, height = 200 }) {
+  // `on`: { zoom(fromMs, toMs), pan(share), reset(), out(), note() }; `csv()`: address of the same
+  // as a table; `hasMarks`: room is kept for marks, so that nothing moves when they come;
+  // `hidden`: names of the curves that are put away, of all charts, `note()` told of each change.
+  constructor(host, { title, on, csv, hidden, hasMarks = false, height = 200 }) {
     this.title = title;
     this.on = on;
     this.height = height;
     this.shown = null;
     this.marks = [];
-    this.hiddenLabels = new Set();
+    this.hidden = hidden;
     this.plotHeight = height;
     this.build(host, csv, hasMarks);
     this.observer = new ResizeObserver(() => this.resize());
@@ -69,7 +70,7 @@ export class TimeChart {
   show(shown) {
     const before = this.shown;
     this.shown = shown;
-    const same = before && this.u && before.unit === shown.unit && before.curves.length === shown.curves.length
+    const same = before && this.u && this.drawnHidden === this.hiddenHere(shown) && before.unit === shown.unit && before.curves.length === shown.curves.length
       && before.curves.every((curve, i) => curve.label === shown.curves[i].label && !curve.min === !shown.curves[i].min);
     const known = shown.curves.some((curve) => curve.avg.some((mean) => mean !== null));
     this.empty.hidden = known;
@@ -81,6 +82,14 @@ export class TimeChart {
     this.plot.setAttribute("aria-label", words(this.title, shown) + " Arrow keys read values, plus and minus zoom, shift and arrows pan, Escape resets.");
     if (!this.tableHost.hidden) this.fillTable();
     this.readout(null);
+  }
+
+  isHidden(label) {
+    return this.hidden.has(`${this.title}/${label}`);
+  }
+
+  hiddenHere({ curves }) {
+    return curves.map((curve) => (this.isHidden(curve.label) ? "1" : "0")).join("");
   }
 
   setMarks(list) {
@@ -116,7 +125,7 @@ export class TimeChart {
     this.placeOf = [];
     curves.forEach((curve, i) => {
       const { stroke, dash } = this.look(i);
-      const show = !this.hiddenLabels.has(curve.label);
+      const show = !this.isHidden(curve.label);
       this.placeOf.push(series.length);
       series.push({ label: curve.label, stroke, dash, width: 1.5, show, spanGaps: false, points: { show: true, size: 4, fill: stroke, filter: lonely } });
       if (this.hasBands) {
@@ -149,6 +158,7 @@ export class TimeChart {
       },
     };
     this.u = new uPlot(options, this.columns(), this.plot);
+    this.drawnHidden = this.hiddenHere(this.shown);
     this.fillLegend();
   }
 
@@ -219,7 +229,7 @@ export class TimeChart {
       swatch.style.borderTopColor = stroke;
       swatch.style.borderTopStyle = dash.length ? (dash[0] > 4 ? "dashed" : "dotted") : "solid";
       return make("button", {
-        type: "button", class: "legend", "aria-pressed": String(!this.hiddenLabels.has(curve.label)),
+        type: "button", class: "legend", "aria-pressed": String(!this.isHidden(curve.label)),
         title: "Show or hide", onclick: (event) => this.toggleCurve(i, event.currentTarget),
       }, swatch, make("bdi", { class: "truncate", text: curve.label }), figure);
     }));
@@ -227,9 +237,10 @@ export class TimeChart {
 
   toggleCurve(i, button) {
     const { label } = this.shown.curves[i];
-    const show = this.hiddenLabels.has(label);
-    if (show) this.hiddenLabels.delete(label);
-    else this.hiddenLabels.add(label);
+    const show = this.isHidden(label);
+    this.hidden[show ? "delete" : "add"](`${this.title}/${label}`);
+    this.drawnHidden = this.hiddenHere(this.shown);
+    this.on.note();
     button.setAttribute("aria-pressed", String(show));
     const place = this.placeOf[i];
     for (let at = place; at < place + (this.hasBands ? 3 : 1); at += 1) this.u.setSeries(at, { show });
@@ -299,7 +310,7 @@ export class TimeChart {
   savePng() {
     if (!this.u) return;
     const { curves, from, to, stepS } = this.shown;
-    const entries = curves.map((curve, i) => ({ label: curve.label, colour: this.look(i).stroke, hidden: this.hiddenLabels.has(curve.label) })).filter((entry) => !entry.hidden);
+    const entries = curves.map((curve, i) => ({ label: curve.label, colour: this.look(i).stroke, hidden: this.isHidden(curve.label) })).filter((entry) => !entry.hidden);
     savePng(this.u.ctx.canvas, { title: this.title, note: `${format.span(from * 1000, to * 1000)} (${format.zone}), per ${format.length(stepS)}`, entries, signs: marks.signs(this.u, this.marks) });
   }
 }

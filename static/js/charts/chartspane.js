@@ -15,12 +15,15 @@ const STATES = "/api/history/states";
 const SOURCES = { raw: "samples", minute: "minutes", hour: "hours", day: "days" };
 
 export class ChartsPane {
-  // `what`: { groups(): [{ title, metrics, optional? }], nodes(): text or "" for the fleet }
+  // `what`: { groups(): [{ title, metrics, optional? }], nodes(): text or "" for the fleet,
+  //   told?(number of nodes that are too many to draw each) }
+  // `hidden`: see TimeChart.
   // `acts`: of the board. Elements within `root`: [data-charts], [data-states].
-  constructor(root, what, acts) {
+  constructor(root, what, acts, hidden) {
     this.root = root;
     this.what = what;
     this.acts = acts;
+    this.hidden = hidden;
     this.host = root.querySelector("[data-charts]");
     this.states = root.querySelector("[data-states]");
     this.charts = new Map();
@@ -120,7 +123,7 @@ export class ChartsPane {
 
   chart(group) {
     if (!this.charts.has(group.title)) {
-      const chart = new TimeChart(this.host, { title: group.title, csv: () => this.csv(group), on: this.acts, hasMarks: Boolean(this.root.dataset.marksUrl) });
+      const chart = new TimeChart(this.host, { title: group.title, csv: () => this.csv(group), on: this.acts, hidden: this.hidden, hasMarks: Boolean(this.root.dataset.marksUrl) });
       this.charts.set(group.title, chart);
     }
     return this.charts.get(group.title);
@@ -185,6 +188,16 @@ function manyOf(body, metric) {
 function manyNodes(body) {
   const left = (body.left_out || []).find((one) => one.subject_kind === "node");
   return left ? left.curves : 0;
+}
+
+// The curves that are put away, in the address: "CPU/node3" each.
+export function readHidden(hidden, params) {
+  hidden.clear();
+  for (const name of params.getAll("hide")) hidden.add(name);
+}
+
+export function writeHidden(hidden, params) {
+  for (const name of hidden) params.append("hide", name);
 }
 
 function isKnown(curve) {

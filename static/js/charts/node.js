@@ -1,7 +1,7 @@
 // The charts of one node's page.
 
 import { Board } from "./board.js";
-import { ChartsPane } from "./chartspane.js";
+import { ChartsPane, readHidden, writeHidden } from "./chartspane.js";
 
 const GROUPS = [
   { title: "CPU", metrics: ["system.cpu_usage_pct"] },
@@ -16,11 +16,12 @@ const GROUPS = [
 
 function start(root) {
   let pane = null;
+  const hidden = new Set();
   const board = new Board(root, {
     fallback: "-1h",
-    view: { pane: () => pane, read: () => {}, write: () => {} },
+    view: { pane: () => pane, read: (params) => readHidden(hidden, params), write: (params) => writeHidden(hidden, params) },
   });
-  pane = new ChartsPane(root, { groups: () => GROUPS, nodes: () => root.dataset.nodeBoard }, board.acts);
+  pane = new ChartsPane(root, { groups: () => GROUPS, nodes: () => root.dataset.nodeBoard }, board.acts, hidden);
   // Drawn when it comes into sight: the page is long, and many readers come for its top.
   const seen = new IntersectionObserver((entries) => {
     if (!entries.some((entry) => entry.isIntersecting)) return;

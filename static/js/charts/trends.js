@@ -1,7 +1,7 @@
 // The page that compares nodes and metrics: curves, the fleet as a heatmap, top lists.
 
 import { Board } from "./board.js";
-import { ChartsPane } from "./chartspane.js";
+import { ChartsPane, readHidden, writeHidden } from "./chartspane.js";
 import { overlay, setText } from "./dom.js";
 import * as format from "./format.js";
 import { HeatmapPane } from "./heatmappane.js";
@@ -67,6 +67,7 @@ class Choice {
     const count = this.form.querySelector("[data-metrics-count]");
     count.textContent = String(this.chosen.length);
     root.querySelector("[data-fleet-note]").hidden = Boolean(this.nodes);
+    root.querySelector("[data-few-note]").hidden = !this.nodes;
     if (!this.nodes) root.querySelector("[data-many-note]").hidden = true;
   }
 
@@ -82,24 +83,30 @@ function start(root) {
   const form = root.querySelector("[data-choice]");
   const choice = new Choice(form);
   let panes = null;
+  const hidden = new Set();
   const board = new Board(root, {
     fallback: "-1h",
     view: {
       pane: () => panes[choice.field("view")],
       read: (params) => {
         choice.read(params);
+        readHidden(hidden, params);
         choice.show(root);
       },
-      write: (params) => choice.write(params),
+      write: (params) => {
+        choice.write(params);
+        writeHidden(hidden, params);
+      },
     },
   });
   const nodes = () => choice.nodes;
   const told = (many) => {
     root.querySelector("[data-many-note]").hidden = !many;
+    root.querySelector("[data-few-note]").hidden = Boolean(many) || !choice.nodes;
     setText(root.querySelector("[data-many-count]"), format.plain(many));
   };
   panes = {
-    compare: new ChartsPane(root, { nodes, told, groups: () => choice.chosen.map((box) => ({ title: box.dataset.title, metrics: [box.value] })) }, board.acts),
+    compare: new ChartsPane(root, { nodes, told, groups: () => choice.chosen.map((box) => ({ title: box.dataset.title, metrics: [box.value] })) }, board.acts, hidden),
     heatmap: new HeatmapPane(root, { nodes, metric: () => choice.metric, cell: () => choice.field("cell"), order: () => choice.field("sort") }, board.acts),
     top: new TopPane(root, { nodes, metric: () => choice.metric, by: () => choice.field("by"), order: () => choice.field("order"), limit: () => choice.field("limit") }),
   };
