@@ -57,7 +57,7 @@ ROWS: tuple[tuple[str, str, float | None], ...] = (
     ("fleet_day_ms", "fleet curve, all nodes × 24 h by hour, ms", None),
     ("top_day_ms", "top ten of all nodes over 24 h, ms", None),
     ("raw_hour_ms", "one node, 1 h of samples by 10 s, ms", None),
-    ("rss_begin_mb", "memory while storing, after an hour's worth, MB", None),
+    ("rss_begin_mb", "memory while storing, after four hours' worth, MB", None),
     ("rss_end_mb", "memory while storing, after a day's worth, MB", None),
     ("database_mb", "database after the load, MB", None),
 )

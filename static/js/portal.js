@@ -139,7 +139,7 @@
       if (polled.has(element)) continue;
       const entry = { element, everyMs: Number(element.dataset.live) * 1000, failures: 0, asking: false };
       polled.set(element, entry);
-      schedule(entry, "liveNow" in element.dataset ? 0 : undefined);
+      schedule(entry);
     }
   }
 

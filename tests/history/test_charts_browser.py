@@ -87,8 +87,6 @@ def chart(visit: Visit, title: str) -> Locator:
 def open_charts(visit: Visit, path: str) -> None:
     visit.open(path)
     if "/node/" in path:
-        # What comes later above the charts would move them.
-        expect(visit.tab.get_by_text("loading", exact=True)).to_have_count(0)
         visit.tab.locator("#trends").scroll_into_view_if_needed()
     expect(visit.tab.locator("section.chart canvas").first).to_be_visible()
     settled(visit)
