@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from apps.collector.history import chunks as chunking
 from apps.collector.history import feed as feeding
 from apps.collector.history.columns import Gathered
 from apps.collector.history.feed import Fed, history_feed, next_feed_at
@@ -29,6 +30,15 @@ from tests.factories import AT, cluster_make, node_make, samples_make
 pytestmark = pytest.mark.django_db
 
 KINDS = (FigureKind.SYSTEM, FigureKind.WORKERS, FigureKind.BLOCK_DEVICES, FigureKind.CONTAINERS)
+
+
+@pytest.fixture(params=["whole", "in shares"], autouse=True)
+def shares(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As with few nodes, and as with so many that a feed takes a few nodes at a time."""
+    if request.param == "in shares":
+        monkeypatch.setattr(chunking, "SAMPLES_IN_RANGE", 50)
+        monkeypatch.setattr(chunking, "SAMPLES_AT_ONCE", 5)
+        monkeypatch.setattr(feeding, "FIGURES_AT_ONCE", 5)
 
 
 def feed_now() -> Fed:
