@@ -18,11 +18,13 @@
   async function open(link) {
     const mine = ++asked;
     let part = null;
+    link.setAttribute("aria-busy", "true");
     try {
       part = await partOf(link.href);
     } catch {
       // The portal does not answer: the browser says so better than we could.
     }
+    link.removeAttribute("aria-busy");
     if (mine !== asked) return; // another link was pressed meanwhile
     if (!part) {
       location.assign(link.href);
