@@ -140,6 +140,47 @@ def test_a_feed_that_was_killed_is_made_again(
     assert HistoryFeed.objects.get().state_position > 0
 
 
+def test_a_feed_that_takes_long_stays_alone(
+    poller: Poller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two at once would do the same work twice, and a busy machine gets ever more of them."""
+    began = utc_now()
+    claims: list[float] = []
+    others: list[Fed | None] = []
+
+    def store_slowly(**given: Any) -> None:
+        claims.append((HistoryFeed.objects.get().next_at - began).total_seconds())
+        others.append(history_feed(at=began + timedelta(minutes=2)))
+        clock.advance(15)
+        samples_store(**given)
+
+    clock = _Elapsed()
+    monkeypatch.setattr(feeding, "time", clock)
+    monkeypatch.setattr(feeding, "BATCHES_AT_ONCE", 1)
+    monkeypatch.setattr(feeding, "samples_store", store_slowly)
+    poller.all_fresh()
+    feed_now()
+    assert len(claims) > 2
+    assert all(now - before == pytest.approx(15) for before, now in pairwise(claims))
+    assert set(others) == {None}
+
+
+class _Elapsed:
+    """Stands for the module `time`."""
+
+    def __init__(self) -> None:
+        self._now = 1000.0
+
+    def advance(self, seconds: float) -> None:
+        self._now += seconds
+
+    def monotonic(self) -> float:
+        return self._now
+
+    def thread_time(self) -> float:
+        return self._now
+
+
 def _killed(**given: Any) -> None:
     raise KeyboardInterrupt
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -35,8 +36,9 @@ ROUNDS_LATE = timedelta(seconds=8)
 """How long after a minute's end the last of its samples have come."""
 SLACK = timedelta(seconds=5)
 CLAIM = timedelta(seconds=20)
-"""A feed that dies leaves its cluster to the next one after this time. One that takes longer
-may get company, which costs time and changes nothing else."""
+"""A feed that dies leaves its cluster to the next one after this time. One that goes on says so
+with each step; if a step takes longer it may get company of another process, which costs time
+and changes nothing else."""
 FURTHEST = timedelta(seconds=2 * LATEST_S + 5)
 BATCHES_AT_ONCE = 250
 """Series written in one transaction: others must not wait for long."""
@@ -59,11 +61,37 @@ class Fed:
     """Of processor time."""
 
 
+_feeding = threading.Lock()
+"""One feed at a time in this process, however long it takes."""
+
+
+class _Claim:
+    """The right to feed, for as long as it is renewed."""
+
+    def __init__(self, feed: HistoryFeed, *, at: datetime) -> None:
+        self._feed_pk = feed.pk
+        self._at = at
+        self._began = time.monotonic()
+
+    def renew(self) -> None:
+        now = self._at + timedelta(seconds=time.monotonic() - self._began)
+        HistoryFeed.objects.filter(pk=self._feed_pk).update(next_at=now + CLAIM)
+
+
 def history_feed(*, at: datetime) -> Fed | None:
     """Feed the history with what has come; ``None`` when it is not time, or another does it.
 
     Samples, figures and changes of state; idempotent, and safe to kill at any moment.
     """
+    if not _feeding.acquire(blocking=False):
+        return None
+    try:
+        return _history_feed(at=at)
+    finally:
+        _feeding.release()
+
+
+def _history_feed(*, at: datetime) -> Fed | None:
     cluster = Cluster.objects.order_by("pk").first()
     if cluster is None:
         return None
@@ -73,13 +101,14 @@ def history_feed(*, at: datetime) -> Fed | None:
     claimed = HistoryFeed.objects.filter(due, pk=feed.pk).update(next_at=at + CLAIM)
     if not claimed:
         return None
+    claim = _Claim(feed, at=at)
     # Of this thread's own: on a busy machine the time of day tells of the others' work.
     began = time.thread_time()
     before = _minute_bound(feed, at=at)
     up_to = _stored_whole(feed.cluster_id)
     labels = _labels(cluster)  # after that, so that no node with samples is missing
-    samples, refused = _chunks_feed(feed, labels, up_to=up_to, before=before, at=at)
-    more, more_refused = _pending_feed(cluster, labels, before=before, at=at)
+    samples, refused = _chunks_feed(feed, labels, claim, up_to=up_to, before=before, at=at)
+    more, more_refused = _pending_feed(cluster, labels, claim, before=before, at=at)
     changes = _changes_feed(feed, labels, at=at)
     duration_s = time.thread_time() - began
     feed.duration_s = duration_s
@@ -120,6 +149,7 @@ def _labels(cluster: Cluster) -> dict[int, str]:
 def _chunks_feed(
     feed: HistoryFeed,
     labels: dict[int, str],
+    claim: _Claim,
     *,
     up_to: int,
     before: datetime | None,
@@ -134,7 +164,7 @@ def _chunks_feed(
         for nodes in node_shares(within, labels):
             own = {pk: labels[pk] for pk in nodes}
             share = chunk_share(feed, within, before=before, labels=own)
-            refused += _store(feed.cluster_id, share.gathered, at=at)
+            refused += _store(feed.cluster_id, share.gathered, claim, at=at)
             samples += share.gathered.samples
             held_now += [share.held_pk] if share.held_pk else []
         held = held or min(held_now, default=0)
@@ -162,7 +192,12 @@ def _stored_whole(cluster_key: int) -> int:
 
 
 def _pending_feed(
-    cluster: Cluster, labels: dict[int, str], *, before: datetime | None, at: datetime
+    cluster: Cluster,
+    labels: dict[int, str],
+    claim: _Claim,
+    *,
+    before: datetime | None,
+    at: datetime,
 ) -> tuple[int, int]:
     rows = PendingFigures.objects.filter(cluster=cluster)
     if before is not None:
@@ -179,17 +214,18 @@ def _pending_feed(
                     break
             if not done:
                 break
-            refused += _store(cluster.pk, gathered, at=at)
+            refused += _store(cluster.pk, gathered, claim, at=at)
             samples += gathered.samples
             PendingFigures.objects.filter(pk__in=done).delete()
     return samples, refused
 
 
-def _store(cluster_key: int, gathered: Gathered, *, at: datetime) -> int:
+def _store(cluster_key: int, gathered: Gathered, claim: _Claim, *, at: datetime) -> int:
     """Returns how many series were refused."""
     batches = gathered.batches()
     refused = 0
     for start in range(0, len(batches), BATCHES_AT_ONCE):
+        claim.renew()
         refused += _batches_store(cluster_key, batches[start : start + BATCHES_AT_ONCE], at=at)
     return refused
 
