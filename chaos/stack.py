@@ -62,6 +62,7 @@ class Stack:
             if not name.startswith(("CLIO_", "CHI_", "CONTAINER_", "DJANGO_"))
         }
         self.env = clean | {
+            "MALLOC_ARENA_MAX": "1",  # as the image and the units have it
             "CLIO_PORTAL_MODE": "production",
             "CLIO_PORTAL_SECRET_KEY": secrets.token_urlsafe(64),
             "CLIO_PORTAL_HTTPS": "false",
