@@ -78,6 +78,12 @@ def maintenance_of(node: Node, *, at: datetime) -> Maintenance | None:
     return None if over else row
 
 
+def nodes_in_maintenance(*, at: datetime) -> frozenset[int]:
+    """Primary keys of the nodes that are kept out of service now. One query."""
+    rows = Maintenance.objects.exclude(until__lte=at)
+    return frozenset(rows.values_list("node_id", flat=True))
+
+
 def _target(node: Node) -> AuditTarget:
     number = "" if node.node_id is None else str(node.node_id)
     return AuditTarget("node", number, node.address)

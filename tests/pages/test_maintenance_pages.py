@@ -64,6 +64,23 @@ def test_it_is_shown_wherever_the_node_is(operator_client: Client) -> None:
     assert "maintenance" in operator_client.post("/batches/new", review).content.decode()
 
 
+def test_lists_of_jobs_and_batches_mark_the_nodes(operator_client: Client) -> None:
+    fresh = {"nodes": "1-2", "action": "restart", "size": "1", "reason": "kernel update"}
+    batch = operator_client.post("/batches/new", fresh | {"step": "launch"})
+    assert batch.status_code == 302
+    lists = ("/jobs", batch["Location"])
+    assert [page(operator_client, path).text.count("maintenance") for path in lists] == [0, 0]
+    before = _cursor(operator_client)
+    begin(operator_client)
+    assert _cursor(operator_client) != before
+    launch(2)
+    assert [page(operator_client, path).text.count("maintenance") for path in lists] == [1, 1]
+
+
+def _cursor(client: Client) -> str:
+    return str(client.get("/jobs").context["cursor"])
+
+
 @pytest.mark.parametrize(("length", "hours"), [("1", 1), ("4", 4), ("24", 24), ("168", 168)])
 def test_it_ends_after_the_length_that_was_chosen(
     operator_client: Client, length: str, hours: int

@@ -49,6 +49,7 @@ from apps.control.views.common import (
 from apps.control.views.drafts import draft_drop, draft_keep, draft_of
 from apps.control.warnings import warnings_of
 from apps.nodes.errors import FilterError
+from apps.nodes.maintenance import nodes_in_maintenance
 from apps.nodes.models import Node
 from apps.nodes.rows import NodeRow
 from apps.nodes.selectors import topology, topology_filter
@@ -215,6 +216,7 @@ def batch_fragment(request: HttpRequest, pk: int) -> HttpResponse:
 
 def _batch_context(batch: JobBatch, *, at: datetime) -> dict[str, Any]:
     items = list(batch.items.select_related("job").order_by("position"))
+    kept = nodes_in_maintenance(at=at)
     counts = batch_counts(batch)
     told = ".".join(f"{name}{count}" for name, count in sorted(counts.items()))
     action = ACTIONS.get(batch.action)
@@ -225,9 +227,10 @@ def _batch_context(batch: JobBatch, *, at: datetime) -> dict[str, Any]:
         "batch": batch,
         "title": action.title if action else batch.action,
         "items": items,
+        "kept": kept,
         "counts": counts,
         "done": counts.get("succeeded", 0),
-        "cursor": f"{batch.status}.{told}",
+        "cursor": f"{batch.status}.{told}.{len(kept)}",
         # A canceled batch is over before the jobs that it tells to end.
         "is_live": batch.finished_at is None or any(_goes_on(item) for item in items),
         "again": query_of(

@@ -21,7 +21,7 @@ from apps.control.models import ControlJob, JobLine, JobStatus, JobTransition
 from apps.control.selectors import JobFilter, job_get, job_lines, jobs
 from apps.control.services import control_job_cancel
 from apps.control.views.common import NOTHING_NEW, actor_of, query_of, whole_of
-from apps.nodes.maintenance import maintenance_of
+from apps.nodes.maintenance import maintenance_of, nodes_in_maintenance
 
 JOBS_PER_PAGE = 50
 LINES_SHOWN = 1000
@@ -38,15 +38,16 @@ def jobs_page(request: HttpRequest) -> HttpResponse:
 @require_safe
 @portal_permission("view_jobs")
 def jobs_fragment(request: HttpRequest) -> HttpResponse:
-    if request.GET.get("cursor") == _jobs_cursor():
+    at = timezone.now()
+    if request.GET.get("cursor") == _jobs_cursor(nodes_in_maintenance(at=at)):
         return HttpResponse(status=NOTHING_NEW)
-    return render(request, "control/_jobs.html", _jobs_context(request, at=timezone.now()))
+    return render(request, "control/_jobs.html", _jobs_context(request, at=at))
 
 
-def _jobs_cursor() -> str:
+def _jobs_cursor(kept: frozenset[int]) -> str:
     """Every change of status is a row, so the newest one stands for all."""
     newest = JobTransition.objects.order_by("-pk").values_list("pk", flat=True).first()
-    return str(newest or 0)
+    return f"{newest or 0}.{len(kept)}"
 
 
 def _jobs_context(request: HttpRequest, *, at: datetime) -> dict[str, Any]:
@@ -70,11 +71,12 @@ def _jobs_context(request: HttpRequest, *, at: datetime) -> dict[str, Any]:
         since=times.at("since"),
         until=times.at("until"),
     )
-    cursor = _jobs_cursor()
+    kept = nodes_in_maintenance(at=at)
     page = Paginator(jobs(wanted), JOBS_PER_PAGE).get_page(request.GET.get("page"))
     return {
         "at": at,
-        "cursor": cursor,
+        "cursor": _jobs_cursor(kept),
+        "kept": kept,
         "page": page,
         "given": given,
         "problems": problems,
