@@ -163,3 +163,10 @@ def test_a_fixed_number_of_queries(
         viewer_client.get("/node/0")
     with django_assert_max_num_queries(8):
         viewer_client.get("/fragments/node/0/block-devices")
+
+
+def test_behind_a_sub_path_the_page_is_as_whole(viewer_client: Client, settings: Any) -> None:
+    plain = text_of(viewer_client, "/node/0")
+    settings.FORCE_SCRIPT_NAME = "/site/clio"
+    assert text_of(viewer_client, "/node/0") == plain
+    assert "Block devices" in plain

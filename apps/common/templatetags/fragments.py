@@ -8,7 +8,7 @@ from typing import Any
 from django import template
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.template.context import Context
-from django.urls import resolve, reverse
+from django.urls import get_script_prefix, resolve, reverse
 from django.utils.safestring import SafeString
 
 from apps.common.errors import PortalError
@@ -23,7 +23,9 @@ def fragment(context: Context, name: str, *args: Any) -> SafeString:
     So a page is whole as it comes, without JavaScript too, and nothing moves when the first
     update arrives. The view checks its own permission. Empty where it has nothing to show.
     """
-    view, view_args, view_kwargs = resolve(reverse(name, args=args), urlconf=None)
+    # Behind a sub-path, addresses have it in front; patterns don't.
+    path = reverse(name, args=args).removeprefix(get_script_prefix().rstrip("/"))
+    view, view_args, view_kwargs = resolve(path)
     # The page's own question (a range of time, say) is not the fragment's.
     request: HttpRequest = copy.copy(context["request"])
     request.GET = QueryDict()
@@ -33,4 +35,5 @@ def fragment(context: Context, name: str, *args: Any) -> SafeString:
         return SafeString("")  # its own update will say what is wrong
     if answer.status_code != 200:
         return SafeString("")
-    return SafeString(answer.content.decode())  # a rendered template
+    # A template rendered it, and has escaped what it shows.
+    return SafeString(answer.content.decode())  # nosec B703
