@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
+from hashlib import sha256
 
 from apps.cluster.models import Cluster
 from apps.control.actions import Action
@@ -11,6 +12,11 @@ from apps.nodes.api.local_node import host_is_local
 from apps.nodes.freshness import collector_silence
 from apps.nodes.models import Node
 from apps.nodes.rows import UP_STATES
+
+
+def warnings_mark(warnings: Sequence[str]) -> str:
+    """What a form sends along of the warnings that it showed; empty: it showed none."""
+    return sha256("\n".join(warnings).encode()).hexdigest()[:16] if warnings else ""
 
 
 def warnings_of(

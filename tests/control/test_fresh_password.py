@@ -181,6 +181,24 @@ def test_a_warning_that_nobody_has_read_is_not_ticked(
     assert fields_of(page)["confirm"] == "yes", "not ticked"
 
 
+@pytest.mark.parametrize(("path", "form"), [(LEADER, FORM), ("/batches/new", ROLL)])
+def test_a_tick_holds_for_the_warnings_that_it_stood_below(
+    operator: User, path: str, form: dict[str, str]
+) -> None:
+    client = signed_in(operator)
+    look = client.post(path, form | {"step": "review"}) if "step" in form else client.get(path)
+    read = fields_of(Markup(look.content.decode()))["read"]
+    Node.objects.filter(node_id=0).update(host="127.0.0.1")
+    asked = client.post(path, form | {"read": read})
+    page = Markup(asked.content.decode())
+    assert asked.status_code == 409
+    assert "machine of the portal itself" in page.text
+    assert fields_of(page)["confirm"] == "yes", "not ticked"
+    assert nothing_done()
+    assert client.post(path, form | {"read": fields_of(page)["read"]}).status_code == 302
+    assert not nothing_done()
+
+
 def test_a_session_keeps_few_drafts(stale: Client) -> None:
     for digit in "1234":
         stale.post(LEADER, FORM | {"key": digit * 32})

@@ -28,7 +28,7 @@ from apps.control.errors import (
 from apps.control.models import ControlJob, JobBatch, JobStatus, JobTransition
 from apps.control.services.dispatch import job_dispatch_on_commit
 from apps.control.services.records import job_actor, job_context, job_note, job_target
-from apps.control.warnings import warnings_of
+from apps.control.warnings import warnings_mark, warnings_of
 from apps.nodes.models import Node
 
 log = structlog.get_logger(__name__)
@@ -42,6 +42,8 @@ class Order:
     reason: str = ""
     confirmed: bool = False
     """The warnings were seen, and it is meant."""
+    read: str = ""
+    """`warnings_mark` of the ones that were seen; empty: whoever confirms does not say which."""
     fresh: bool = False
     """Who asks has given the password a short while ago; asked of people where warnings are."""
     by_script: bool = False
@@ -111,7 +113,7 @@ def warnings_check(order: Order, warnings: list[str]) -> None:
     """
     if not warnings or order.by_script:
         return
-    if not order.confirmed:
+    if not order.confirmed or order.read not in ("", warnings_mark(warnings)):
         raise ConfirmNeeded(warnings)
     if not order.fresh:
         raise FreshSignInNeeded

@@ -27,7 +27,7 @@ from apps.control.services.dry_run import Rehearsal, control_job_rehearse
 from apps.control.services.launch import node_number
 from apps.control.views.common import NOTHING_NEW, key_new, key_of, reason_of, user_of
 from apps.control.views.drafts import draft_drop, draft_keep, draft_of
-from apps.control.warnings import warnings_of
+from apps.control.warnings import warnings_mark, warnings_of
 from apps.nodes.models import Node
 from apps.nodes.rows import NodeRow
 from apps.nodes.selectors import node_get, node_row
@@ -138,6 +138,7 @@ def _launch(request: HttpRequest, node: Node, action: Action, *, at: datetime) -
         action=action.name,
         reason=reason_of(request),
         confirmed=request.POST.get("confirm") == "yes",
+        read=request.POST.get("read", ""),
         fresh=fresh_is(request, at=at),
         idempotency_key=key_of(request),
     )
@@ -153,7 +154,7 @@ def _launch(request: HttpRequest, node: Node, action: Action, *, at: datetime) -
             "problem_job": (error.extra or {}).get("job"),
             "unconfirmed": isinstance(error, ConfirmNeeded),
             "reason": order.reason,
-            "confirmed": order.confirmed,
+            "confirmed": order.confirmed and not isinstance(error, ConfirmNeeded),
             "key": key_new() if isinstance(error, IdempotencyReused) else order.idempotency_key,
             **_asks_again(request, at=at),
         }
@@ -164,6 +165,7 @@ def _launch(request: HttpRequest, node: Node, action: Action, *, at: datetime) -
 
 def _action_context(node: Node, action: Action, *, at: datetime) -> dict[str, Any]:
     rehearsal, no_way = _rehearse(node, action, at=at)
+    warnings = warnings_of(node.cluster, action, node_ids=[node_number(node)], at=at)
     return {
         "at": at,
         "section": "topology",
@@ -172,7 +174,8 @@ def _action_context(node: Node, action: Action, *, at: datetime) -> dict[str, An
         "words": WORDS.get(action.name, ""),
         "rehearsal": rehearsal,
         "no_way": no_way,
-        "warnings": warnings_of(node.cluster, action, node_ids=[node_number(node)], at=at),
+        "warnings": warnings,
+        "read": warnings_mark(warnings),
         "busy": ControlJob.objects.active().filter(node=node).first(),
         "reason_needed": settings.PORTAL_REASON_REQUIRED,
         "read_only": settings.PORTAL_READ_ONLY,

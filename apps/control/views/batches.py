@@ -21,7 +21,7 @@ from apps.cluster.models import Cluster
 from apps.cluster.selectors import cluster_current
 from apps.common.errors import PortalError
 from apps.control.actions import ACTIONS, Action, action_get
-from apps.control.errors import BatchConflict, IdempotencyReused
+from apps.control.errors import BatchConflict, ConfirmNeeded, IdempotencyReused
 from apps.control.models import BatchItem, JobBatch, JobStatus
 from apps.control.remote.types import RemoteFailure
 from apps.control.selectors import batch_counts, batch_get, batches
@@ -47,7 +47,7 @@ from apps.control.views.common import (
     whole_of,
 )
 from apps.control.views.drafts import draft_drop, draft_keep, draft_of
-from apps.control.warnings import warnings_of
+from apps.control.warnings import warnings_mark, warnings_of
 from apps.nodes.errors import FilterError
 from apps.nodes.maintenance import nodes_in_maintenance
 from apps.nodes.models import Node
@@ -109,6 +109,8 @@ def batch_new_page(request: HttpRequest) -> HttpResponseBase:
     except PortalError as error:
         key = key_new() if isinstance(error, IdempotencyReused) else context["key"]
         context |= {"problem": error, "key": key}
+        if isinstance(error, ConfirmNeeded):
+            context["confirmed"] = False
         return render(request, "control/batch_new.html", context, status=error.status)
     return render(request, "control/batch_new.html", context)
 
@@ -161,11 +163,13 @@ def _review(
         rehearsal = control_job_rehearse(node=first, action=action.name, at=at)
     except RemoteFailure as failure:
         no_way = failure
+    warnings = warnings_of(cluster, action, node_ids=ids, at=at, together=together)
     return {
         "rows": rows,
         "action": action,
         "size": size,
-        "warnings": warnings_of(cluster, action, node_ids=ids, at=at, together=together),
+        "warnings": warnings,
+        "read": warnings_mark(warnings),
         "rehearsal": rehearsal,
         "no_way": no_way,
     }
@@ -187,6 +191,7 @@ def _launch(
             action=given["action"],
             reason=given["reason"],
             confirmed=_confirmed(request),
+            read=request.POST.get("read", ""),
             fresh=fresh_is(request, at=at),
             idempotency_key=key,
         ),
