@@ -27,6 +27,8 @@ def row(node_id: int, host: str, *, leader: bool = False, state: str = "alive") 
         "maintenance__since": None,
         "maintenance__until": None,
         "last_action": None,
+        "wire_generation": "2.3",
+        "dialback_pairs_spent": 0,
     }
     return node_row_build(node, NO_FIGURES, host_repeats=False, silence="", at=AT)
 

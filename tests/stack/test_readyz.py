@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -51,14 +52,18 @@ class Ready:
 
 
 @pytest.fixture
-def services(tmp_path: Path) -> Iterator[tuple[Postgres, Redis]]:
-    tmp_path.chmod(0o755)  # PostgreSQL's own user passes through
-    for folder in tmp_path.parents:
-        if folder.name.startswith("pytest-"):
-            folder.chmod(0o755)
+def folder() -> Iterator[Path]:
+    """One that PostgreSQL's own user may pass through, as it may not through `tmp_path`."""
+    with tempfile.TemporaryDirectory(prefix="clio-readyz-", ignore_cleanup_errors=True) as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
+
+
+@pytest.fixture
+def services(folder: Path) -> Iterator[tuple[Postgres, Redis]]:
     try:
-        postgres = Postgres(tmp_path, log=tmp_path / "postgres.log")
-        broker = Redis(tmp_path, log=tmp_path / "redis.log")
+        postgres = Postgres(folder, log=folder / "postgres.log")
+        broker = Redis(folder, log=folder / "redis.log")
     except ServiceMissing as missing:
         pytest.skip(str(missing))
     try:
