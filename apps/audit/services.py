@@ -63,7 +63,8 @@ def audit_record(
     being served. Values under secret-sounding keys are masked before anything is stored.
     """
     where = context or request_context()
-    with transaction.atomic():
+    # What can't be recorded must not happen: no savepoint to go on from.
+    with transaction.atomic(savepoint=False):
         head = AuditHead.objects.select_for_update().get()
         event = AuditEvent(
             number=head.number + 1,

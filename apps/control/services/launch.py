@@ -69,9 +69,11 @@ def control_job_launch(*, node: Node, user: User, order: Order, at: datetime) ->
     if repeated is not None:
         return Launched(repeated, created=False)
     warnings = warnings_of(node.cluster, action, node_ids=[node_number(node)], at=at)
-    if warnings:
+    try:
+        warnings_check(order, warnings)
+    except (ConfirmNeeded, FreshSignInNeeded):
         _busy_check(node)  # nobody gives a password for what can't be done now
-    warnings_check(order, warnings)
+        raise
     try:
         with transaction.atomic():
             job = job_add(
@@ -155,6 +157,7 @@ def job_add(
     JobTransition.objects.create(
         job=job, at=at, to_status=JobStatus.QUEUED, by=job.requested_by_name
     )
+    job_note(job, at=at)
     audit_record(
         action="job.launch",
         actor=job_actor(job),
@@ -170,7 +173,6 @@ def job_add(
         job_id=str(job.pk),
         at=at,
     )
-    job_note(job, at=at)
     cluster_touch(node.cluster)
     job_dispatch_on_commit(job.pk)
     return job
