@@ -46,6 +46,7 @@ from apps.control.services.dispatch import RUN_TASK  # noqa: E402
 from apps.nodes.models import Node  # noqa: E402
 from apps.runtime.types import NodeState  # noqa: E402
 from clio_portal import celery  # noqa: E402, F401 - the app that sends
+from clio_portal.warm import warm_up  # noqa: E402
 
 
 def setup(addresses: list[tuple[str, int]]) -> None:
@@ -96,6 +97,7 @@ def burst(action: str, threads: int = 8, part: int = 0, parts: int = 1) -> dict[
 
     When it began and ended is by the monotonic clock, which all processes share.
     """
+    warm_up()
     ids = list(Node.objects.values_list("node_id", flat=True))[part::parts]
 
     def press(node_id: int) -> int:

@@ -17,7 +17,13 @@ from chaos.stack import Stack
 PARTS = {"broker", "database", "migrations", "collector", "beat", "control"}
 WITHIN_S = 120.0
 
-pytestmark = [pytest.mark.postgres, pytest.mark.redis, pytest.mark.timeout(900)]
+pytestmark = [
+    pytest.mark.postgres,
+    pytest.mark.redis,
+    pytest.mark.timeout(900),
+    # It takes two minutes of waiting: among the groups it is begun early.
+    pytest.mark.xdist_group("faults"),
+]
 
 
 class Ready:
