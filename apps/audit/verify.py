@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from django.db.models import Max
+
 from apps.audit.chain import GENESIS_HASH, event_hash
 from apps.audit.models import AuditEvent, AuditHead
 from apps.audit.services import RETENTION_ACTION
@@ -23,13 +25,20 @@ class Verdict:
 
 
 def audit_verify() -> Verdict:
-    """Walk the whole chain, oldest first, in steps of bounded memory."""
+    """Walk the whole chain, oldest first, in steps of bounded memory.
+
+    Events may be added meanwhile. An event and the head that counts it are committed together:
+    so what was there before the head was read is within it, and the walk ends there.
+    """
+    newest = AuditEvent.objects.aggregate(newest=Max("number"))["newest"] or 0
     head = AuditHead.objects.first()
     if head is None:
         return Verdict(False, 0, 0, "", None, "The head of the trail is missing.")
     anchors = dict(_anchors())
     previous_number, previous_hash, checked = 0, GENESIS_HASH, 0
-    for event in AuditEvent.objects.order_by("number").iterator(chunk_size=2000):
+    last = max(newest, head.number)
+    events = AuditEvent.objects.filter(number__lte=last).order_by("number")
+    for event in events.iterator(chunk_size=2000):
         if checked == 0 and event.number > 1:
             previous_number = event.number - 1
             previous_hash = anchors.get(previous_number, "")
@@ -38,6 +47,9 @@ def audit_verify() -> Verdict:
             return Verdict(False, checked, head.number, head.hash, event.number, finding)
         previous_number, previous_hash = event.number, event.hash
         checked += 1
+    if previous_number > head.number:
+        finding = f"The trail goes on to #{previous_number}, its head says #{head.number}."
+        return Verdict(False, checked, head.number, head.hash, head.number + 1, finding)
     if (previous_number, previous_hash) != (head.number, head.hash):
         missing = previous_number + 1
         finding = (

@@ -70,6 +70,20 @@ def test_numbers_have_no_gap_when_a_transaction_rolls_back() -> None:
     assert audit_verify().intact
 
 
+def test_what_is_added_during_the_check_is_no_finding(monkeypatch: pytest.MonkeyPatch) -> None:
+    record(3)
+    first = AuditHead.objects.first
+
+    def read_while_others_write() -> AuditHead | None:
+        head: AuditHead | None = first()
+        record(2)
+        return head
+
+    monkeypatch.setattr(AuditHead.objects, "first", read_while_others_write)
+    verdict = audit_verify()
+    assert (verdict.intact, verdict.checked, verdict.head_number) == (True, 3, 3)
+
+
 @pytest.mark.parametrize(
     ("statement", "params", "bad", "finding"),
     [
@@ -80,6 +94,7 @@ def test_numbers_have_no_gap_when_a_transaction_rolls_back() -> None:
         ("DELETE FROM audit_auditevent WHERE number = %s", (1,), 2, "follow"),
         ("DELETE FROM audit_auditevent WHERE number >= %s", (4,), 4, "newest rows are missing"),
         ("UPDATE audit_auditevent SET number = number + %s WHERE number = 5", (1,), 6, "missing"),
+        ("UPDATE audit_audithead SET number = %s", (3,), 4, "goes on to #5"),
     ],
 )
 def test_tampering_names_the_first_bad_row(
