@@ -59,7 +59,7 @@ def question_read(
     csv = wants_csv(request)
     start, end = range_parse(given.get("from"), given.get("to"), at=at)
     step_s = _step(given)
-    asked_points = _points(given)
+    asked_points = _count(given, "points", most=MAX_POINTS)
     if step_s is not None and asked_points is not None:
         raise BadParameter("step", given["step"], wanted="given without points; one decides")
     if asked_points is None and step_s is None:
@@ -74,7 +74,7 @@ def question_read(
         nodes=_nodes(given, needed=nodes, at=at),
         parts=_listed(given, "parts"),
         csv=csv,
-        curves=_curves(given),
+        curves=_count(given, "curves", most=MAX_CURVES),
     )
 
 
@@ -99,32 +99,18 @@ def choice_read(given: QueryDict, name: str, choices: Sequence[str]) -> str:
 
 def limit_read(given: QueryDict, *, default: int) -> int:
     """`limit`, from 1 to MAX_TOP."""
-    text = given.get("limit")
-    if text is None:
-        return default
-    number = count_parse(text, most=MAX_TOP)
-    if number is None:
-        raise BadParameter("limit", text, wanted=f"a whole number from 1 to {MAX_TOP:,}")
-    return number
+    number = _count(given, "limit", most=MAX_TOP)
+    return default if number is None else number
 
 
-def _points(given: QueryDict) -> int | None:
-    text = given.get("points")
+def _count(given: QueryDict, name: str, *, most: int) -> int | None:
+    """A whole number from 1 to `most`; ``None``: not given. Raises BadParameter (400)."""
+    text = given.get(name)
     if text is None:
         return None
-    number = count_parse(text, most=MAX_POINTS)
+    number = count_parse(text, most=most)
     if number is None:
-        raise BadParameter("points", text, wanted=f"a whole number from 1 to {MAX_POINTS:,}")
-    return number
-
-
-def _curves(given: QueryDict) -> int | None:
-    text = given.get("curves")
-    if text is None:
-        return None
-    number = count_parse(text, most=MAX_CURVES)
-    if number is None:
-        raise BadParameter("curves", text, wanted=f"a whole number from 1 to {MAX_CURVES:,}")
+        raise BadParameter(name, text, wanted=f"a whole number from 1 to {most:,}")
     return number
 
 
