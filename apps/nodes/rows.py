@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from apps.cluster.models import Cluster
 from apps.common.time import age_s
-from apps.nodes.freshness import collector_silence, is_stale
+from apps.nodes.freshness import collector_silence, cursor_of, stale_after_s
 from apps.nodes.models import FigureKind, Node
 from apps.runtime.types import CONNECTIONS_LOW, CONNECTIONS_SERVED, NodeState, WireGeneration
 
@@ -126,17 +126,28 @@ class Topology:
     """``nodes`` and one entry per state, zero included."""
 
 
-@dataclass(frozen=True, slots=True)
-class SystemFigures:
+class SystemFigures(NamedTuple):
     """A row of `LatestFigures` of kind system, as read for a topology."""
 
     figures: Mapping[str, Any] | None
+    """Those of `FIGURES_SHOWN`."""
     sampled_at: datetime | None
     received_at: datetime | None
     answered_at: datetime | None
 
 
 NO_FIGURES = SystemFigures(None, None, None, None)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredNodes:
+    """What is stored of the present nodes: a topology but for the instant of looking at it."""
+
+    nodes: list[Mapping[str, Any]]
+    """`NODE_COLUMNS` of each, in the order of the host list."""
+    system: Mapping[int, SystemFigures]
+    """By node primary key."""
+
 
 FIGURES_SHOWN = (
     "cpu_usage_pct",
@@ -160,15 +171,18 @@ def node_row_build(
     *,
     host_repeats: bool,
     silence: str,
+    old_after: timedelta,
     at: datetime,
 ) -> NodeRow:
-    """Put one row together. `silence`: why stored states can't be believed now, or empty."""
+    """Put one row together. `silence`: why stored states can't be believed now, or empty.
+    `old_after`: the age at which figures are stale.
+    """
     state = NodeState(node["state"])
     since, reason = node["state_since"], node["state_reason"]
     if silence:
         # The stored state may have ended at any time since the last round.
         state, since, reason = NodeState.UNKNOWN, None, silence
-    stale = is_stale(system.received_at, kind=FigureKind.SYSTEM, at=at)
+    stale = system.received_at is None or at - system.received_at > old_after
     up = state in UP_STATES
     shown = state is NodeState.ALIVE or (state is NodeState.SUSPECT and not stale)
     figures: Mapping[str, Any] = system.figures if shown and system.figures is not None else {}
@@ -245,31 +259,24 @@ def address_text(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def node_rows_build(
-    nodes: Iterable[Mapping[str, Any]],
-    system: Mapping[int, SystemFigures],
-    *,
-    silence: str,
-    at: datetime,
-) -> list[NodeRow]:
-    """Rows of a whole cluster; `system` by node primary key."""
-    listed = list(nodes)
-    uses = Counter(node["host"] for node in listed)
-    return [
+def topology_build(cluster: Cluster, stored: StoredNodes, *, at: datetime) -> Topology:
+    """The topology as it is at that instant. No query."""
+    silence = collector_silence(cluster, at=at)
+    uses = Counter(node["host"] for node in stored.nodes)
+    # Once, and not for each of a thousand nodes: reading settings takes its time.
+    old_after = timedelta(seconds=stale_after_s(FigureKind.SYSTEM))
+    rows = [
         node_row_build(
             node,
-            system.get(node["pk"], NO_FIGURES),
+            stored.system.get(node["pk"], NO_FIGURES),
             host_repeats=uses[node["host"]] > 1,
             silence=silence,
+            old_after=old_after,
             at=at,
         )
-        for node in listed
+        for node in stored.nodes
     ]
-
-
-def topology_build(cluster: Cluster, rows: list[NodeRow], *, cursor: int, at: datetime) -> Topology:
     counted = Counter(row.state for row in rows)
-    silence = collector_silence(cluster, at=at)
     return Topology(
         polled_at=cluster.polled_at,
         age_s=age_s(cluster.polled_at, at=at),
@@ -277,7 +284,7 @@ def topology_build(cluster: Cluster, rows: list[NodeRow], *, cursor: int, at: da
         connected=None if silence else cluster.connected,
         reason=silence or cluster.connection_reason,
         connection_since=None if silence else cluster.connection_since,
-        cursor=cursor,
+        cursor=cursor_of(cluster, at=at),
         is_simulated=cluster.is_simulated,
         nodes=rows,
         counts={"nodes": len(rows)} | {state.value: counted[state] for state in NodeState},

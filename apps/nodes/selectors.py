@@ -2,28 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from apps.cluster.models import Cluster
 from apps.common.time import age_s
 from apps.nodes.errors import NodeUnknown
 from apps.nodes.filters import topology_filter
-from apps.nodes.freshness import collector_silence, cursor_of, is_stale
+from apps.nodes.freshness import collector_silence, is_stale, stale_after_s
 from apps.nodes.models import FigureKind, LatestFigures, Node, SampleChunk, StateChange
 from apps.nodes.rows import (
     FIGURE_COLUMNS,
+    FIGURES_SHOWN,
     NO_FIGURES,
     NODE_COLUMNS,
     UP_STATES,
     NodeRow,
+    StoredNodes,
     SystemFigures,
     Topology,
     node_columns,
     node_row_build,
-    node_rows_build,
     topology_build,
 )
 
@@ -38,6 +39,7 @@ __all__ = [
     "node_row",
     "nodes_retired",
     "state_changes",
+    "stored_nodes",
     "system_entries",
     "topology",
     "topology_filter",
@@ -49,18 +51,26 @@ MAX_NODE_ID = 2**31 - 1
 
 def topology(cluster: Cluster, *, at: datetime) -> Topology:
     """Every present node with its state and newest system figures. Two queries."""
+    return topology_build(cluster, stored_nodes(cluster), at=at)
+
+
+def stored_nodes(cluster: Cluster) -> StoredNodes:
+    """What `topology` is made of. Two queries."""
     nodes = Node.objects.present().filter(cluster=cluster).values(*NODE_COLUMNS)
-    system = _system_figures(
-        LatestFigures.objects.filter(node__cluster=cluster, node__retired_at=None)
-    )
-    silence = collector_silence(cluster, at=at)
-    rows = node_rows_build(nodes, system, silence=silence, at=at)
-    return topology_build(cluster, rows, cursor=cursor_of(cluster, at=at), at=at)
+    system = LatestFigures.objects.filter(node__cluster=cluster, node__retired_at=None)
+    return StoredNodes(list(nodes), _system_figures(system))
 
 
 def _system_figures(latest_rows: Any) -> dict[int, SystemFigures]:
     found = latest_rows.filter(kind=FigureKind.SYSTEM).values_list(*FIGURE_COLUMNS)
-    return {pk: SystemFigures(*rest) for pk, *rest in found.iterator(chunk_size=2000)}
+    return {
+        pk: SystemFigures(_shown(figures), *rest)
+        for pk, figures, *rest in found.iterator(chunk_size=2000)
+    }
+
+
+def _shown(figures: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    return None if figures is None else {name: figures.get(name) for name in FIGURES_SHOWN}
 
 
 def node_get(cluster: Cluster, *, node_id: int) -> Node:
@@ -89,6 +99,7 @@ def node_row(node: Node, *, at: datetime) -> NodeRow:
         system.get(node.pk, NO_FIGURES),
         host_repeats=neighbours.exclude(pk=node.pk).exists(),
         silence=collector_silence(cluster, at=at),
+        old_after=timedelta(seconds=stale_after_s(FigureKind.SYSTEM)),
         at=at,
     )
 

@@ -23,9 +23,9 @@ from apps.accounts.roles import PERMISSIONS, permission_full_name
 from apps.cluster.errors import ClusterMissing
 from apps.cluster.models import Cluster
 from apps.cluster.selectors import cluster_current
-from apps.nodes.cache import topology_cached
+from apps.common.made_once import made_once
+from apps.nodes.cache import cluster_look, topology_cached
 from apps.nodes.connection import connection_of
-from apps.nodes.context_processors import cluster_or_none
 from apps.nodes.errors import FilterError, NodeUnknown
 from apps.nodes.freshness import cursor_of, stale_after_s
 from apps.nodes.models import FigureKind, Node
@@ -50,6 +50,7 @@ CARDS_PER_PAGE = 60
 CHANGES_SHOWN = 20
 NODE_IDS_OFFERED = 12
 NOTHING_NEW = 204
+NO_CURSOR = "0"
 CARDS_LAST_S = 1
 """How long the markup of a poll may be given out; its key names the round that it shows."""
 
@@ -57,7 +58,9 @@ CARDS_LAST_S = 1
 @require_safe
 @portal_permission("view_live")
 def topology_page(request: HttpRequest) -> HttpResponse:
-    context = _topology_context(request, at=timezone.now())
+    at = timezone.now()
+    context = _topology_context(request, at=at)
+    context["cards"] = _cards(request, context["cursor"], at=at, is_update=False)
     status = 400 if context["filter_error"] else 200
     return render(request, "nodes/topology.html", context, status=status)
 
@@ -69,25 +72,32 @@ def topology_fragment(request: HttpRequest) -> HttpResponse:
     filter (without one) also sets the address of the page.
     """
     at = timezone.now()
-    topology = _topology(at)
-    asked = request.GET.get("cursor")
-    if asked is not None and asked == _cursor(topology):
+    asked, cursor = request.GET.get("cursor"), _cursor(at)
+    if asked is not None and asked == cursor:
         return HttpResponse(status=NOTHING_NEW)
     if asked is not None:
-        return HttpResponse(_cards(request, topology, at=at))
+        return HttpResponse(_cards(request, cursor, at=at, is_update=True))
     context = _topology_context(request, at=at) | {"is_update": True}
     response = render(request, "nodes/_topology.html", context)
     response.headers["HX-Replace-Url"] = f"{reverse('topology')}{_query(context)}"
     return response
 
 
-def _cards(request: HttpRequest, topology: Topology | None, *, at: datetime) -> str:
-    """The markup of a poll: made once for all who ask the same with the same rights.
+def _cards(request: HttpRequest, cursor: str, *, at: datetime, is_update: bool) -> str:
+    """The markup of the cards: made once for all who ask the same with the same rights.
 
     A hundred people who look at sixty cards each would cost several cores.
     """
+
+    def make() -> str:
+        context = _topology_context(request, at=at) | {"is_update": is_update}
+        return render_to_string("nodes/_topology.html", context, request)
+
+    if not settings.PORTAL_LIVE_CACHE_S:
+        return make()
     shown = (
-        _cursor(topology),
+        cursor,
+        is_update,
         request.GET.get("q", ""),
         request.GET.getlist("state"),
         request.GET.get("page", ""),
@@ -96,13 +106,7 @@ def _cards(request: HttpRequest, topology: Topology | None, *, at: datetime) -> 
         settings.PORTAL_READ_ONLY,
     )
     key = f"pages.topology.{sha256(repr(shown).encode()).hexdigest()}"
-    held: str | None = caches["live"].get(key) if settings.PORTAL_LIVE_CACHE_S else None
-    if held is None:
-        context = _topology_context(request, at=at) | {"is_update": True}
-        held = render_to_string("nodes/_topology.html", context, request)
-        if settings.PORTAL_LIVE_CACHE_S:
-            caches["live"].set(key, held, timeout=CARDS_LAST_S)
-    return held
+    return made_once(key, make, lasts_s=CARDS_LAST_S)
 
 
 def _topology(at: datetime) -> Topology | None:
@@ -112,8 +116,18 @@ def _topology(at: datetime) -> Topology | None:
         return None
 
 
-def _cursor(topology: Topology | None) -> str:
-    return "0" if topology is None else str(topology.cursor)
+def _cursor(at: datetime) -> str:
+    try:
+        return str(cluster_look(at=at).cursor)
+    except ClusterMissing:
+        return NO_CURSOR
+
+
+def _cluster(at: datetime) -> Cluster | None:
+    try:
+        return cluster_look(at=at).cluster
+    except ClusterMissing:
+        return None
 
 
 def _topology_context(request: HttpRequest, *, at: datetime) -> dict[str, Any]:
@@ -122,12 +136,12 @@ def _topology_context(request: HttpRequest, *, at: datetime) -> dict[str, Any]:
     states = request.GET.getlist("state")
     rows, error = _filtered(topology, text=text, states=states)
     page: Page[NodeRow] = Paginator(rows, CARDS_PER_PAGE).get_page(request.GET.get("page"))
-    cluster = cluster_or_none()
+    cluster = _cluster(at)
     return {
         "at": at,
         "connection": connection_of(cluster, at=at),
         "topology": topology,
-        "cursor": _cursor(topology),
+        "cursor": NO_CURSOR if topology is None else str(topology.cursor),
         "total": _workers_total(cluster, at=at),
         "page": page,
         "matched": len(rows),
@@ -223,9 +237,9 @@ def node_page(request: HttpRequest, node_id: int) -> HttpResponse:
 @portal_permission("view_live")
 def node_fragment(request: HttpRequest, node_id: int) -> HttpResponse:
     at = timezone.now()
-    cluster = cluster_current()
-    if request.GET.get("cursor") == str(cursor_of(cluster, at=at)):
+    if request.GET.get("cursor") == str(cluster_look(at=at).cursor):
         return HttpResponse(status=NOTHING_NEW)
+    cluster = cluster_current()
     node = node_get(cluster, node_id=node_id)
     context = _node_context(cluster, node, at=at) | {"is_update": True}
     return render(request, "nodes/_node.html", context)
@@ -284,7 +298,7 @@ def trend_fragment(request: HttpRequest, node_id: int) -> HttpResponse:
 @portal_permission("view_live")
 def connection_fragment(request: HttpRequest) -> HttpResponse:
     at = timezone.now()
-    connection = connection_of(cluster_or_none(), at=at)
+    connection = connection_of(_cluster(at), at=at)
     if request.GET.get("cursor") == connection.token:
         return HttpResponse(status=NOTHING_NEW)
     return render(request, "partials/connection.html", {"at": at, "connection": connection})
