@@ -24,6 +24,8 @@ from tests.services import database_made
 ASKED_S = 5.0
 WORKERS, THREADS = 2, 8
 WEBS = 2
+BEGINS_AFTER_S = 3.0
+"""By then both have loaded what a web process loads before its first request."""
 FIRST_PORT = 20_001
 
 
@@ -52,10 +54,19 @@ def burst(database: str, jobs: int, *, as_batch: bool) -> None:
 
 
 def _singly(parts: Parts) -> list[dict[str, Any]]:
-    """From as many processes as the stack has for the web."""
+    """From as many processes as the stack has for the web, all at the same moment."""
+    webs = [parts.web_start() for _ in range(WEBS)]
+    for web in webs:
+        parts.ask("statuses", web=web)  # it has started, and has connected
+    begins_at = time.monotonic() + BEGINS_AFTER_S
     with ThreadPoolExecutor(WEBS) as pool:
         return list(
-            pool.map(lambda part: parts.ask("burst", "shutdown", 4, part, WEBS), range(WEBS))
+            pool.map(
+                lambda part: parts.ask(
+                    "burst", "shutdown", 4, part, WEBS, begins_at, web=webs[part]
+                ),
+                range(WEBS),
+            )
         )
 
 

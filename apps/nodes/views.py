@@ -23,7 +23,7 @@ from apps.accounts.roles import PERMISSIONS, permission_full_name
 from apps.cluster.errors import ClusterMissing
 from apps.cluster.models import Cluster
 from apps.cluster.selectors import cluster_current
-from apps.common.made_once import made_once
+from apps.common.made_once import made_once, newest_made
 from apps.nodes.cache import cluster_look, topology_cached
 from apps.nodes.connection import connection_of
 from apps.nodes.errors import FilterError, NodeUnknown
@@ -50,9 +50,9 @@ CARDS_PER_PAGE = 60
 CHANGES_SHOWN = 20
 NODE_IDS_OFFERED = 12
 NOTHING_NEW = 204
-NO_CURSOR = "0"
-CARDS_LAST_S = 1
-"""How long the markup of a poll may be given out; its key names the round that it shows."""
+NO_CURSOR = 0
+CARDS_LAST_S = 2
+"""How long markup may be given out where nothing new came: its ages count from its making."""
 
 
 @require_safe
@@ -60,7 +60,7 @@ CARDS_LAST_S = 1
 def topology_page(request: HttpRequest) -> HttpResponse:
     at = timezone.now()
     context = _topology_context(request, at=at)
-    context["cards"] = _cards(request, context["cursor"], at=at, is_update=False)
+    _, context["cards"] = _cards(request, context["cursor"], at=at, is_update=False)
     status = 400 if context["filter_error"] else 200
     return render(request, "nodes/topology.html", context, status=status)
 
@@ -72,31 +72,34 @@ def topology_fragment(request: HttpRequest) -> HttpResponse:
     filter (without one) also sets the address of the page.
     """
     at = timezone.now()
-    asked, cursor = request.GET.get("cursor"), _cursor(at)
-    if asked is not None and asked == cursor:
-        return HttpResponse(status=NOTHING_NEW)
-    if asked is not None:
-        return HttpResponse(_cards(request, cursor, at=at, is_update=True))
-    context = _topology_context(request, at=at) | {"is_update": True}
-    response = render(request, "nodes/_topology.html", context)
-    response.headers["HX-Replace-Url"] = f"{reverse('topology')}{_query(context)}"
-    return response
+    asked = request.GET.get("cursor")
+    if asked is None:
+        context = _topology_context(request, at=at) | {"is_update": True}
+        response = render(request, "nodes/_topology.html", context)
+        response.headers["HX-Replace-Url"] = f"{reverse('topology')}{_query(context)}"
+        return response
+    cursor = _cursor(at)
+    if asked != str(cursor):
+        cursor, cards = _cards(request, cursor, at=at, is_update=True)
+        if asked != str(cursor):
+            return HttpResponse(cards)
+    return HttpResponse(status=NOTHING_NEW)
 
 
-def _cards(request: HttpRequest, cursor: str, *, at: datetime, is_update: bool) -> str:
-    """The markup of the cards: made once for all who ask the same with the same rights.
+def _cards(request: HttpRequest, cursor: int, *, at: datetime, is_update: bool) -> tuple[int, str]:
+    """The markup of the cards and its cursor: made once for all who ask the same with the same
+    rights. While it is made anew for one poll, the others get the one before.
 
     A hundred people who look at sixty cards each would cost several cores.
     """
 
-    def make() -> str:
+    def make() -> tuple[int, str]:
         context = _topology_context(request, at=at) | {"is_update": is_update}
-        return render_to_string("nodes/_topology.html", context, request)
+        return context["cursor"], render_to_string("nodes/_topology.html", context, request)
 
     if not settings.PORTAL_LIVE_CACHE_S:
         return make()
     shown = (
-        cursor,
         is_update,
         request.GET.get("q", ""),
         request.GET.getlist("state"),
@@ -106,7 +109,10 @@ def _cards(request: HttpRequest, cursor: str, *, at: datetime, is_update: bool) 
         settings.PORTAL_READ_ONLY,
     )
     key = f"pages.topology.{sha256(repr(shown).encode()).hexdigest()}"
-    return made_once(key, make, lasts_s=CARDS_LAST_S)
+    if is_update:
+        return newest_made(key, cursor, make, lasts_s=CARDS_LAST_S)
+    # Who opens the page may have just changed something, and looks for it: no older one.
+    return made_once(f"{key}.{cursor}", make, lasts_s=CARDS_LAST_S)
 
 
 def _topology(at: datetime) -> Topology | None:
@@ -116,9 +122,9 @@ def _topology(at: datetime) -> Topology | None:
         return None
 
 
-def _cursor(at: datetime) -> str:
+def _cursor(at: datetime) -> int:
     try:
-        return str(cluster_look(at=at).cursor)
+        return cluster_look(at=at).cursor
     except ClusterMissing:
         return NO_CURSOR
 
@@ -141,7 +147,7 @@ def _topology_context(request: HttpRequest, *, at: datetime) -> dict[str, Any]:
         "at": at,
         "connection": connection_of(cluster, at=at),
         "topology": topology,
-        "cursor": NO_CURSOR if topology is None else str(topology.cursor),
+        "cursor": NO_CURSOR if topology is None else topology.cursor,
         "total": _workers_total(cluster, at=at),
         "page": page,
         "matched": len(rows),

@@ -9,7 +9,7 @@ import pytest
 from django.core.cache import caches
 
 from apps.common import made_once as module
-from apps.common.made_once import made_once
+from apps.common.made_once import made_once, newest_made
 
 KEY = "tests.made_once"
 
@@ -55,3 +55,38 @@ def test_an_error_reaches_its_caller_and_the_next_one_tries_at_once() -> None:
     began = time.monotonic()
     assert made_once(KEY, lambda: "made", lasts_s=60) == "made"
     assert time.monotonic() - began < module.MAKER_MAY_TAKE_S
+
+
+def test_while_one_makes_the_newer_the_others_get_the_one_before() -> None:
+    begun, go = threading.Event(), threading.Event()
+
+    def slow() -> tuple[int, str]:
+        begun.set()
+        go.wait(30)
+        return 2, "two"
+
+    def never() -> tuple[int, str]:
+        raise AssertionError("another one makes it")
+
+    assert newest_made(KEY, 1, lambda: (1, "one"), lasts_s=60) == (1, "one")
+    assert newest_made(KEY, 1, never, lasts_s=60) == (1, "one")
+    got: list[tuple[int, str]] = []
+    maker = threading.Thread(target=lambda: got.append(newest_made(KEY, 2, slow, lasts_s=60)))
+    maker.start()
+    assert begun.wait(30)
+    assert newest_made(KEY, 2, never, lasts_s=60) == (1, "one")
+    go.set()
+    maker.join()
+    assert got == [(2, "two")]
+    assert newest_made(KEY, 2, never, lasts_s=60) == (2, "two")
+    assert newest_made(KEY, 1, never, lasts_s=60) == (2, "two"), "never an older one again"
+
+
+def test_a_maker_that_fails_leaves_the_one_before() -> None:
+    def fail() -> tuple[int, str]:
+        raise LookupError("nothing there")
+
+    newest_made(KEY, 1, lambda: (1, "one"), lasts_s=60)
+    with pytest.raises(LookupError):
+        newest_made(KEY, 2, fail, lasts_s=60)
+    assert newest_made(KEY, 2, lambda: (2, "two"), lasts_s=60) == (2, "two")

@@ -92,10 +92,12 @@ def press_at_once(node_id: int, people: int) -> list[int | str]:
         return list(pool.map(press, range(people)))
 
 
-def burst(action: str, threads: int = 8, part: int = 0, parts: int = 1) -> dict[str, Any]:
+def burst(
+    action: str, threads: int = 8, part: int = 0, parts: int = 1, begins_at: float = 0.0
+) -> dict[str, Any]:
     """A job on every node, one request each, from several threads; or on every so many-th.
 
-    When it began and ended is by the monotonic clock, which all processes share.
+    When it begins, began and ended is by the monotonic clock, which all processes share.
     """
     warm_up()
     ids = list(Node.objects.values_list("node_id", flat=True))[part::parts]
@@ -103,6 +105,7 @@ def burst(action: str, threads: int = 8, part: int = 0, parts: int = 1) -> dict[
     def press(node_id: int) -> int:
         return launch(node_id, action)
 
+    time.sleep(max(0.0, begins_at - time.monotonic()))
     with ThreadPoolExecutor(threads) as pool:
         begun = time.monotonic()
         pks = list(pool.map(press, ids))
