@@ -37,6 +37,7 @@ MAX_P95_MS = 200.0
 MAX_CORES = 1.5
 MAX_RSS_MB = 300.0
 MAX_GROWTH_PCT = 10.0
+STORING = ("collector", "beat", "history", "PostgreSQL")
 FILL_WITHIN_S = 300.0
 FEED_WITHIN_S = 180.0
 ROUND = re.compile(r"Round of (\w+): ([0-9.]+) s, (\d+) of (\d+) answered")
@@ -107,9 +108,11 @@ class Bench:
     ) -> None:
         self.directory, self.given, self.stack = directory, given, stack
         self.parts = {
-            "collector": [*stack.collectors, *stack.beats],
+            "collector": list(stack.collectors),
+            "beat": list(stack.beats),
             "PostgreSQL": [postgres.child],
             "Redis": [broker.child],
+            "history": [stack.history],
             "control worker": [stack.control],
             "web": [stack.web],
             "simulated nodes": [nodes],
@@ -259,11 +262,11 @@ class Bench:
         rows = []
         for when, span in (("nobody looks", alone), ("viewers look", watched)):
             system = span["rounds"]["system"]
-            cores = span["cores"]["collector"] + span["cores"]["PostgreSQL"]
+            cores = sum(span["cores"][part] for part in STORING)
             rows += [
                 _row(f"live round, median, {when}: s", system["median_s"], MAX_ROUND_S),
                 _row(f"live round, slowest, {when}: s", system["max_s"], MAX_ROUND_S),
-                _row(f"collector and PostgreSQL, {when}: cores", cores, MAX_CORES),
+                _row(f"collector, beat, history and PostgreSQL, {when}: cores", cores, MAX_CORES),
             ]
         viewers = self.given.viewers
         rows += [

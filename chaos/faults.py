@@ -108,6 +108,15 @@ def collectors_killed(place: Place) -> str:
     return "the figures' age rises until they are polled again; after 15 s they would be stale"
 
 
+@fault("history-killed", "Celery worker of the history: kill -9, twice in a row")
+def history_killed(place: Place) -> str:
+    for _ in range(2):
+        place.site.stack.history.kill()
+        time.sleep(3)
+    _still_right(place.site, 15)
+    return "nothing: the newest minutes of the history come some seconds later"
+
+
 @fault("control-killed", "Celery worker of control: kill -9 in the middle of a job")
 def control_killed(place: Place) -> str:
     site, reason = place.site, f"chaos: killed in the job {time.time_ns()}"

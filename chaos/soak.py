@@ -38,6 +38,10 @@ def _control(place: Place, chance: random.Random) -> None:
     place.site.stack.control.kill()
 
 
+def _history(place: Place, chance: random.Random) -> None:
+    place.site.stack.history.kill()
+
+
 def _beat(place: Place, chance: random.Random) -> None:
     chance.choice(place.site.stack.beats).kill()
 
@@ -78,6 +82,7 @@ KILLS: dict[str, Kill] = {
     "a collector": _collector,
     "all collectors": _collectors,
     "the control worker": _control,
+    "the history worker": _history,
     "a beat": _beat,
     "Redis, its memory lost": _redis,
     "PostgreSQL (kill -9)": _postgres,

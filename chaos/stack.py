@@ -1,4 +1,4 @@
-"""The stack's processes: web, Celery workers for the collector and for control, beat.
+"""The stack's processes: web, Celery workers for collector, history and control, beat.
 
 The same commands as in docker-compose.yml, on a PostgreSQL and a Redis given by URL.
 """
@@ -87,6 +87,9 @@ class Stack:
         self.control = self._child(
             "control", [*CELERY, "worker", "-Q", "control", "-n", "control@%h", *WORKER]
         )
+        self.history = self._child(
+            "history", [*CELERY, "worker", "-Q", "history", "-n", "history@%h", *WORKER]
+        )
         self.beats = [self._child(f"beat-{number}", [*CELERY, "beat"]) for number in range(beats)]
         self.token = ""
 
@@ -102,7 +105,7 @@ class Stack:
 
     @property
     def children(self) -> list[Child]:
-        return [*self.beats, *self.collectors, self.control, self.web]
+        return [*self.beats, *self.collectors, self.history, self.control, self.web]
 
     def manage(self, *words: str, text: str | None = None) -> str:
         """`manage.py …`, given `text`; what it printed. Raises CalledProcessError."""

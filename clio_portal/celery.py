@@ -19,9 +19,13 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "clio_portal.settings")
 
 log = structlog.get_logger(__name__)
 
-QUEUES = ("collector", "control", *((TICKS_QUEUE,) if settings.PORTAL_REDIS_URL else ()))
-"""Apart, so that a control job waits for no poll, and no poll for a control job. A Celery
-worker serves the queues that its ``--queues`` names; the single mode's serves both."""
+QUEUES = (
+    *("collector", "history", "control"),
+    *((TICKS_QUEUE,) if settings.PORTAL_REDIS_URL else ()),
+)
+"""Apart, so that a control job waits for no poll, and no poll for a control job, nor for the
+history. A Celery worker serves the queues that its ``--queues`` names; the single mode's serves
+all."""
 
 REQUEST_ID = "portal_request_id"
 """The message header that carries it."""

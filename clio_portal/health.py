@@ -24,7 +24,8 @@ from clio_portal.signs import BEAT, LASTS_S, SignsUnreadable, signs_read, worker
 log = structlog.get_logger(__name__)
 
 BROKER_TIMEOUT_S = 2
-CONTROL_QUEUE = "control"
+WORKERS = ("control", "history")
+"""Queues whose Celery workers nothing else tells of; each is a part of the answer."""
 
 
 class HealthMiddleware:
@@ -112,8 +113,8 @@ def _broker() -> dict[str, Any]:
 
 
 def _signs(*, at: datetime) -> dict[str, dict[str, Any]]:
-    """Beat, and the Celery workers that run control jobs. The collector's work is its own sign."""
-    names = {"beat": BEAT, "control": worker_role(CONTROL_QUEUE)}
+    """Beat, and the Celery workers of control and history. The collector's work is its own sign."""
+    names = {"beat": BEAT} | {queue: worker_role(queue) for queue in WORKERS}
     try:
         seen = signs_read(names.values())
     except SignsUnreadable as error:
@@ -125,7 +126,7 @@ def _signs(*, at: datetime) -> dict[str, dict[str, Any]]:
 
 def _sign(part: str, seen: float | None, *, at: datetime) -> dict[str, Any]:
     if seen is None:
-        process = "Celery beat" if part == "beat" else "a Celery worker for the queue control"
+        process = "Celery beat" if part == "beat" else f"a Celery worker for the queue {part}"
         detail = f"no sign of life within {LASTS_S} s: start {process}"
         return {"ok": False, "detail": detail, "age_s": None}
     # The sign is of another machine's clock, perhaps; that it is still there is what counts.

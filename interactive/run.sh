@@ -85,11 +85,11 @@ backup() {
 restore() {
     local from=$1
     (cd "$from" && sha256sum --check --quiet SHA256SUMS)
-    compose stop web collector control beat
+    compose stop web collector history control beat
     # All or nothing: a restore that fails leaves what was there.
     compose exec -T postgres pg_restore --username portal --dbname portal --clean --if-exists \
         --no-owner --single-transaction --exit-on-error < "$from/database.dump"
-    compose start web collector control beat
+    compose start web collector history control beat
     compose exec -T control tar -C / -xf - data < "$from/files.tar"
     echo "Restored. Where .env or the SSH keys are lost, too: $from/env, and ssh/ in $from/files.tar."
 }

@@ -32,7 +32,7 @@ from stack.client import ScenarioError
 from stack.compose import FILE, free_port
 from stack.engine import REPOSITORY, run
 
-SERVICES = ("web", "collector", "control", "beat")
+SERVICES = ("web", "collector", "history", "control", "beat")
 PREPARE = "prepare"
 STOP_S = 45.0
 READY_S = 20.0

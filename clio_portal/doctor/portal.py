@@ -15,13 +15,14 @@ from apps.cluster.discovery import Discovery, discover
 from clio_portal.doctor.findings import Finding, ok, problem, skipped, warning
 from clio_portal.health import readiness
 
-SIGNS = ("beat", "control")
+SIGNS = ("beat", "control", "history")
 REMEDIES = {
     "broker": "Start Redis, or correct CLIO_PORTAL_REDIS_URL.",
     "database": "Start the database, or correct CLIO_PORTAL_DATABASE_URL. The log has its error.",
     "migrations": "Run: python manage.py prepare",
     "beat": "Start it: celery -A clio_portal beat (in the single mode it is part of the portal).",
     "control": "Start one: celery -A clio_portal worker --queues control --pool threads",
+    "history": "Start one: celery -A clio_portal worker --queues history --pool threads",
     "collector": "Read the log of the Celery worker for the queue collector, and beat's.",
 }
 

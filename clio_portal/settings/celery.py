@@ -69,12 +69,12 @@ def _tick(task: str, every_s: float) -> dict[str, Any]:
     }
 
 
-def _entry(task: str, every_s: float) -> dict[str, Any]:
+def _entry(task: str, every_s: float, *, queue: str = "collector") -> dict[str, Any]:
     """A beat entry for whichever Celery worker takes it."""
     return {
         "task": task,
         "schedule": every_s,
-        "options": {"expires": max(every_s, KEPT_S), "queue": "collector"},
+        "options": {"expires": max(every_s, KEPT_S), "queue": queue},
     }
 
 
@@ -96,6 +96,8 @@ CELERY_TASK_ALWAYS_EAGER = PORTAL_MODE == "test"
 CELERY_TASK_DEFAULT_QUEUE = "collector"
 CELERY_TASK_ROUTES = {
     "apps.audit.tasks.*": {"queue": "collector"},
+    COLLECTOR_TASKS + "history_feed_task": {"queue": "history"},
+    COLLECTOR_TASKS + "maintain_task": {"queue": "history"},
     "apps.collector.tasks.*": {"queue": "collector"},
     "apps.control.tasks.*": {"queue": "control"},
 }
@@ -119,8 +121,8 @@ CELERY_BEAT_SCHEDULE = {
     ),
     "collect-containers": _tick("collect_containers_task", portal.PORTAL_POLL_CONTAINERS_S),
     "config-watch": _entry(COLLECTOR_TASKS + "config_watch_task", portal.PORTAL_POLL_CONFIG_S),
-    "history-feed": _entry(COLLECTOR_TASKS + "history_feed_task", HISTORY_FEED_S),
-    "maintain": _entry(COLLECTOR_TASKS + "maintain_task", MAINTAIN_S),
+    "history-feed": _entry(COLLECTOR_TASKS + "history_feed_task", HISTORY_FEED_S, queue="history"),
+    "maintain": _entry(COLLECTOR_TASKS + "maintain_task", MAINTAIN_S, queue="history"),
     "audit-retention": _entry(AUDIT_TASKS + "audit_retention_task", AUDIT_RETENTION_S),
     # Not on the queue of the jobs: there it would wait for the jobs that it looks after.
     "control-tend": _entry(CONTROL_TASKS + "control_tend_task", TEND_S),

@@ -40,3 +40,4 @@ def test_a_web_process_knows_the_tasks_that_it_sends(tmp_path: Path) -> None:
     # Each by its own way: what people wait for does not stand behind the polls.
     assert found["routes"]["apps.control.tasks.control_job_run_task"] == "control"
     assert found["routes"]["apps.collector.tasks.collect_system_task"] == "collector"
+    assert found["routes"]["apps.collector.tasks.history_feed_task"] == "history"

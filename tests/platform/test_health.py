@@ -51,7 +51,8 @@ def test_it_answers_whoever_asks_by_address(client: Client, settings: Any) -> No
 
 def test_ready_when_the_collector_polls() -> None:
     polled(seconds=1)
-    signs_give([BEAT, worker_role("control")], at=AT - timedelta(seconds=4))
+    signs = [BEAT, worker_role("control"), worker_role("history")]
+    signs_give(signs, at=AT - timedelta(seconds=4))
     parts = health.readiness(at=AT)
     assert {name: part["ok"] for name, part in parts.items()} == {
         "broker": True,
@@ -60,6 +61,7 @@ def test_ready_when_the_collector_polls() -> None:
         "collector": True,
         "beat": True,
         "control": True,
+        "history": True,
     }
     assert parts["collector"]["age_s"] == 1.0
     assert parts["beat"]["age_s"] == 4.0
@@ -106,6 +108,7 @@ def test_a_beat_that_gives_no_sign_is_said() -> None:
     assert parts["control"]["ok"] is True
     assert parts["beat"]["ok"] is False
     assert "Celery beat" in parts["beat"]["detail"]
+    assert "a Celery worker for the queue history" in parts["history"]["detail"]
 
 
 def test_a_sign_dies_by_itself(time_machine: Any) -> None:

@@ -18,7 +18,7 @@ from stack.processes import SERVICES, VARIABLE, compose_services
 from tests.platform.process import ROOT, environment
 
 FILE = ROOT / "docker-compose.yml"
-PORTAL = ("prepare", "web", "collector", "control", "beat")
+PORTAL = ("prepare", "web", "collector", "history", "control", "beat")
 NODES = ("node0", "node1", "node2", "node3")
 SECRETS = ("CLIO_PORTAL_SECRET_KEY", "POSTGRES_PASSWORD", "REDIS_PASSWORD")
 TELLING = re.compile(r"secret|password|token|_key$", re.IGNORECASE)
@@ -111,7 +111,7 @@ def test_the_nodes_stand_where_the_host_list_says(raw: dict[str, Any]) -> None:
 def test_each_queue_has_one_kind_of_celery_worker(services: dict[str, dict[str, Any]]) -> None:
     served = [
         services[name]["command"][services[name]["command"].index("--queues") + 1]
-        for name in ("collector", "control")
+        for name in ("collector", "history", "control")
     ]
     assert served == list(QUEUES)
 

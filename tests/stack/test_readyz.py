@@ -14,7 +14,7 @@ from chaos.processes import Child, wait_for
 from chaos.services import Postgres, Redis, ServiceMissing
 from chaos.stack import Stack
 
-PARTS = {"broker", "database", "migrations", "collector", "beat", "control"}
+PARTS = {"broker", "database", "migrations", "collector", "history", "beat", "control"}
 WITHIN_S = 120.0
 
 pytestmark = [

@@ -38,7 +38,7 @@ def test_systemd_accepts_the_units(tmp_path: Path) -> None:
     assert ours == []
 
 
-@pytest.mark.parametrize("name", ["web", "collector", "control", "beat"])
+@pytest.mark.parametrize("name", ["web", "collector", "history", "control", "beat"])
 def test_a_unit_runs_the_same_command_as_the_compose_file(name: str) -> None:
     text = (UNITS / f"clio-portal-{name}.service").read_text()
     found = re.search(r"^ExecStart=(.+)$", text, re.MULTILINE)
@@ -50,7 +50,7 @@ def test_a_unit_runs_the_same_command_as_the_compose_file(name: str) -> None:
 
 def test_all_units_start_with_the_target() -> None:
     wants = re.findall(r"clio-portal-(\w+)\.service", (UNITS / "clio-portal.target").read_text())
-    assert sorted(wants) == ["beat", "collector", "control", "web"]
+    assert sorted(wants) == ["beat", "collector", "control", "history", "web"]
     assert set(QUEUES) <= set(wants)
 
 
