@@ -42,6 +42,9 @@ CLOCK_STEP_S = 5.0
 EARLY_SHARE = 0.5
 """A tick in the first half of an interval is one too many."""
 
+OTHERS_WAIT_S = 2.0
+"""On a machine where system rounds never pause, the others get on all the same."""
+
 FULL_RING = 1100.0
 """Samples in a runtime's ring after twenty minutes."""
 
@@ -84,6 +87,8 @@ class Engine:
         """Whom this process polls, and since when."""
         self._lock = threading.Lock()
         self._turns: dict[str, threading.Lock] = {}
+        self._live_idle = threading.Event()
+        self._live_idle.set()
         self.closed = False
         self._ticked: dict[str, float] = {}
         self._clock_offset_s: float | None = None
@@ -99,6 +104,23 @@ class Engine:
         finally:
             if taken:
                 lock.release()
+
+    @contextmanager
+    def live_work(self) -> Iterator[None]:
+        """While a round of system figures decodes and stores; see `live_first`."""
+        self._live_idle.clear()
+        try:
+            yield
+        finally:
+            self._live_idle.set()
+
+    def live_first(self) -> None:
+        """Before another round decodes and stores a piece: system figures go first.
+
+        Only one thread at a time runs Python anyhow. So the nodes' states wait for one piece of
+        another round at most, and not for all the rounds that one tick has begun.
+        """
+        self._live_idle.wait(OTHERS_WAIT_S)
 
     def is_due(self, kind: str, *, every_s: float) -> bool:
         """Is a tick of `kind` to be followed? Two beats may both send for a moment, and ticks

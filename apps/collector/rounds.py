@@ -213,15 +213,25 @@ class _Part:
         )
         engine.watch.observe(done)
         self.waited_s += (done.ended_at - at).total_seconds()
+        if kind != FigureKind.SYSTEM:
+            return self._take(done, asked=len(asks), is_last=is_last)
+        with engine.live_work():
+            return self._take(done, asked=len(asks), is_last=is_last)
+
+    def _take(self, done: Round, *, asked: int, is_last: bool) -> RoundResult | None:
+        """Decode and store, piece by piece."""
+        engine, kind = self.engine, self.kind
         long_answers: list[int] = []
         pieces = _pieces(done.outcomes)
         changed = 0
         for index, outcomes in enumerate(pieces):
+            if kind != FigureKind.SYSTEM:
+                engine.live_first()
             harvest = harvest_make(kind, outcomes, nodes=self.by_target, memory=engine.memory)
             self._take_note(harvest)
             ends = is_last and index == len(pieces) - 1
             if ends:
-                self.counts = self._counts(done, asked=len(asks))
+                self.counts = self._counts(done, asked=asked)
             stored = self._store(harvest, ends=ends, at=done.ended_at)
             if stored is None:
                 return None
@@ -234,7 +244,7 @@ class _Part:
         if long_answers:
             engine.memory.long_answer = sum(long_answers) / len(long_answers)
         if not is_last:
-            self.counts = self._counts(done, asked=len(asks))
+            self.counts = self._counts(done, asked=asked)
             return None
         engine.memory.rounds[kind] = self.number
         return RoundResult(
