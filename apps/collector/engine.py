@@ -87,6 +87,7 @@ class Engine:
         """Whom this process polls, and since when."""
         self._lock = threading.Lock()
         self._turns: dict[str, threading.Lock] = {}
+        self._others = threading.Lock()
         self._live_idle = threading.Event()
         self._live_idle.set()
         self.closed = False
@@ -107,20 +108,23 @@ class Engine:
 
     @contextmanager
     def live_work(self) -> Iterator[None]:
-        """While a round of system figures decodes and stores; see `live_first`."""
+        """While a round of system figures decodes and stores; see `other_work`."""
         self._live_idle.clear()
         try:
             yield
         finally:
             self._live_idle.set()
 
-    def live_first(self) -> None:
-        """Before another round decodes and stores a piece: system figures go first.
+    @contextmanager
+    def other_work(self) -> Iterator[None]:
+        """While another round decodes and stores a piece: one at a time, and system figures first.
 
         Only one thread at a time runs Python anyhow. So the nodes' states wait for one piece of
         another round at most, and not for all the rounds that one tick has begun.
         """
-        self._live_idle.wait(OTHERS_WAIT_S)
+        with self._others:
+            self._live_idle.wait(OTHERS_WAIT_S)
+            yield
 
     def is_due(self, kind: str, *, every_s: float) -> bool:
         """Is a tick of `kind` to be followed? Two beats may both send for a moment, and ticks

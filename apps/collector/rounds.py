@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -214,25 +215,31 @@ class _Part:
         engine.watch.observe(done)
         self.waited_s += (done.ended_at - at).total_seconds()
         if kind != FigureKind.SYSTEM:
-            return self._take(done, asked=len(asks), is_last=is_last)
+            return self._take(done, engine.other_work, asked=len(asks), is_last=is_last)
         with engine.live_work():
-            return self._take(done, asked=len(asks), is_last=is_last)
+            return self._take(done, nullcontext, asked=len(asks), is_last=is_last)
 
-    def _take(self, done: Round, *, asked: int, is_last: bool) -> RoundResult | None:
-        """Decode and store, piece by piece."""
+    def _take(
+        self,
+        done: Round,
+        turn: Callable[[], AbstractContextManager[None]],
+        *,
+        asked: int,
+        is_last: bool,
+    ) -> RoundResult | None:
+        """Decode and store, piece by piece, each in its `turn`."""
         engine, kind = self.engine, self.kind
         long_answers: list[int] = []
         pieces = _pieces(done.outcomes)
         changed = 0
         for index, outcomes in enumerate(pieces):
-            if kind != FigureKind.SYSTEM:
-                engine.live_first()
-            harvest = harvest_make(kind, outcomes, nodes=self.by_target, memory=engine.memory)
-            self._take_note(harvest)
             ends = is_last and index == len(pieces) - 1
-            if ends:
-                self.counts = self._counts(done, asked=asked)
-            stored = self._store(harvest, ends=ends, at=done.ended_at)
+            with turn():
+                harvest = harvest_make(kind, outcomes, nodes=self.by_target, memory=engine.memory)
+                self._take_note(harvest)
+                if ends:
+                    self.counts = self._counts(done, asked=asked)
+                stored = self._store(harvest, ends=ends, at=done.ended_at)
             if stored is None:
                 return None
             changed = stored

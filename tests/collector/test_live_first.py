@@ -3,25 +3,33 @@
 from __future__ import annotations
 
 import threading
+import time
 
 from apps.collector.engine import Engine
 from apps.runtime.wire.client import WireClient
 
 
-def test_another_round_waits_while_a_system_round_stores() -> None:
+def test_other_rounds_wait_for_a_system_round_and_for_each_other() -> None:
     engine = Engine(WireClient())
-    engine.live_first()  # nobody is in the way
     order: list[str] = []
+    inside = 0
 
-    def another() -> None:
-        engine.live_first()
-        order.append("another round")
+    def another(name: str) -> None:
+        nonlocal inside
+        with engine.other_work():
+            inside += 1
+            time.sleep(0.05)
+            order.append(f"{name}, {inside} at a time")
+            inside -= 1
 
-    thread = threading.Thread(target=another)
+    threads = [threading.Thread(target=another, args=(name,)) for name in ("a", "b")]
     with engine.live_work():
-        thread.start()
-        thread.join(0.2)
+        for thread in threads:
+            thread.start()
+        threads[0].join(0.2)
         order.append("system round")
-    thread.join(30)
+    for thread in threads:
+        thread.join(30)
     engine.close()
-    assert order == ["system round", "another round"]
+    assert order[0] == "system round"
+    assert sorted(order[1:]) == ["a, 1 at a time", "b, 1 at a time"]
