@@ -24,6 +24,7 @@ from apps.collector.clocks import ClockOffset
 from apps.collector.crew import Crew
 from apps.collector.rates import Reading
 from apps.collector.samples import SampleCursor
+from apps.nodes.models import FigureKind
 from apps.runtime.choose import client_open
 from apps.runtime.client import ClientOptions, RuntimeClient
 from apps.runtime.scatter import Scatter
@@ -44,6 +45,9 @@ EARLY_SHARE = 0.5
 
 OTHERS_WAIT_S = 2.0
 """On a machine where system rounds never pause, the others get on all the same."""
+
+LIVE_BEGINS_S = 0.1
+"""Within this time of each other, ticks of the same moment have begun their rounds."""
 
 FULL_RING = 1100.0
 """Samples in a runtime's ring after twenty minutes."""
@@ -88,7 +92,8 @@ class Engine:
         self._lock = threading.Lock()
         self._turns: dict[str, threading.Lock] = {}
         self._others = threading.Lock()
-        self._live_idle = threading.Event()
+        self._live_over, self._live_idle = threading.Event(), threading.Event()
+        self._live_over.set()
         self._live_idle.set()
         self.closed = False
         self._ticked: dict[str, float] = {}
@@ -100,11 +105,24 @@ class Engine:
         with self._lock:
             lock = self._turns.setdefault(kind, threading.Lock())
         taken = lock.acquire(blocking=False)
+        if taken and kind == FigureKind.SYSTEM:
+            self._live_over.clear()
         try:
             yield taken
         finally:
             if taken:
                 lock.release()
+            if taken and kind == FigureKind.SYSTEM:
+                self._live_over.set()
+
+    def live_begins(self) -> None:
+        """Before another round asks: the system round of the same tick asks first, and ends.
+
+        Else a tick that begins all rounds would ask thousands of questions at once, and the
+        nodes' states would be as late as the last of the answers.
+        """
+        time.sleep(LIVE_BEGINS_S)
+        self._live_over.wait(OTHERS_WAIT_S)
 
     @contextmanager
     def live_work(self) -> Iterator[None]:

@@ -13,8 +13,12 @@ from apps.nodes.models import FigureKind
 
 
 def _collect(kind: str) -> None:
-    if engine_get().is_due(kind, every_s=interval_s(kind)):
-        collect(kind=kind, at=utc_now())
+    engine = engine_get()
+    if not engine.is_due(kind, every_s=interval_s(kind)):
+        return
+    if kind != FigureKind.SYSTEM:
+        engine.live_begins()
+    collect(kind=kind, at=utc_now())
 
 
 @shared_task
