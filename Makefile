@@ -53,8 +53,9 @@ test: $(DEV_STAMP) ## All tests, with real runtimes (ARGS="-k name")
 	@# Before the first test that needs one: each test has its own limit of time. Where a
 	@# release has no wheel, its tests skip.
 	-@$(BIN)/python -m demo.runtimes $(RUNTIMES)
-	@# The tests that start runtimes and browsers stay on one worker, which begins with them.
-	$(BIN)/pytest -n $(WORKERS) --dist loadgroup --durations=20 --durations-min=5 $(ARGS)
+	@# The tests that start runtimes and browsers stay on one worker, which begins with them. They
+	@# start hundreds of processes of the portal: those must not compile it anew each time.
+	PYTHONDONTWRITEBYTECODE= $(BIN)/pytest -n $(WORKERS) --dist loadgroup --durations=20 --durations-min=5 $(ARGS)
 
 stack-test: $(DEV_STAMP) ## Build the images, run docker-compose.yml with Podman, try it, take it down
 	@# As root, with Debian's podman, runc, netavark, aardvark-dns, iptables and debootstrap.

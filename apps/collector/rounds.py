@@ -39,7 +39,7 @@ BUDGET_SHARE = 0.7
 SLICE_NODES = 50
 """Containers of so many nodes are asked for at a time: an answer has up to 44 kB, and takes
 milliseconds to decode, in which no other round of this process gets on."""
-PIECE_BYTES = 1024 * 1024
+PIECE_BYTES = 400_000
 """Answers are decoded and stored so many bytes at a time."""
 
 
