@@ -17,6 +17,7 @@
 
   async function open(link) {
     const mine = ++asked;
+    const inside = dialog.open;
     let part = null;
     link.setAttribute("aria-busy", "true");
     try {
@@ -25,7 +26,8 @@
       // The portal does not answer: the browser says so better than we could.
     }
     link.removeAttribute("aria-busy");
-    if (mine !== asked) return; // another link was pressed meanwhile
+    // Another link was pressed meanwhile, or the dialog that this one is in was closed.
+    if (mine !== asked || (inside && !dialog.open)) return;
     if (!part) {
       location.assign(link.href);
       return;
@@ -52,5 +54,4 @@
       dialog.close();
     }
   });
-  dialog.addEventListener("close", () => { asked += 1; });
 })();

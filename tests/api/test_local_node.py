@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from datetime import timedelta
 
 import pytest
 
@@ -30,7 +31,9 @@ def row(node_id: int, host: str, *, leader: bool = False, state: str = "alive") 
         "wire_generation": "2.3",
         "dialback_pairs_spent": 0,
     }
-    return node_row_build(node, NO_FIGURES, host_repeats=False, silence="", at=AT)
+    return node_row_build(
+        node, NO_FIGURES, host_repeats=False, silence="", old_after=timedelta(seconds=15), at=AT
+    )
 
 
 def here(host: str) -> bool:

@@ -108,19 +108,21 @@ def test_each_part_that_is_missing_is_named(ready: Ready, services: tuple[Postgr
     stack = ready.stack
     ready.wait()
 
-    def without(child: Child, *wanted: str) -> None:
-        child.stop()
-        ready.wait(*wanted)
-        child.start()
+    def without(*children: Child, says: set[str]) -> None:
+        for child in children:
+            child.stop()
+        ready.wait(*says)
+        for child in children:
+            child.start()
         ready.wait()
 
-    without(stack.control, "control")
-    without(stack.collectors[0], "collector")
+    without(stack.control, stack.history, says={"control", "history"})
+    without(stack.collectors[0], says={"collector"})
     # Without a database nothing is known of what is in it; without Redis nobody sends.
-    without(postgres.child, "database", "migrations", "collector")
-    without(stack.beats[0], "beat", "collector")
+    without(postgres.child, says={"database", "migrations", "collector"})
+    without(stack.beats[0], says={"beat", "collector"})
     broker.child.kill()
-    ready.wait("broker", "beat", "control", "collector")
+    ready.wait("broker", "beat", "control", "history", "collector")
     broker.start()
     ready.wait()
     stack.manage("migrate", "history", "zero", "--verbosity", "0")
