@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 
@@ -165,7 +165,15 @@ class ActionNote:
 REASON_SHOWN = 300
 
 
-def node_action_note(node_pk: int, note: ActionNote) -> None:
-    """Keep it with the node, for its card and its entry in the topology."""
-    stored = {**asdict(note), "reason": note.reason[:REASON_SHOWN], "at": note.at.isoformat()}
-    Node.objects.filter(pk=node_pk).update(last_action=stored)
+def node_actions_note(notes: Mapping[int, ActionNote]) -> None:
+    """Keep each with its node (by primary key), for its card and its entry in the topology."""
+    stored = {
+        pk: {**asdict(note), "reason": note.reason[:REASON_SHOWN], "at": note.at.isoformat()}
+        for pk, note in notes.items()
+    }
+    if len(stored) > 1:
+        nodes = [Node(pk=pk, last_action=value) for pk, value in stored.items()]
+        Node.objects.bulk_update(nodes, ["last_action"], batch_size=500)
+        return
+    for pk, value in stored.items():
+        Node.objects.filter(pk=pk).update(last_action=value)

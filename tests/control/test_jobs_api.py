@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -61,10 +62,11 @@ def machines(db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Machines]:
         found = Machines(sim)
         watch_shortly(monkeypatch)
 
-        def run_now(pk: int) -> None:
-            control_job_run(pk, holder="w", tools=found.tools(client))
+        def run_now(pks: Sequence[int], *, at: datetime) -> None:
+            for pk in pks:
+                control_job_run(pk, holder="w", tools=found.tools(client))
 
-        monkeypatch.setattr("apps.control.services.launch.job_dispatch_on_commit", run_now)
+        monkeypatch.setattr("apps.control.services.launch.jobs_dispatch_on_commit", run_now)
         yield found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import structlog
@@ -10,7 +11,6 @@ from django.db import transaction
 from django.db.models import F, Q
 from kombu.exceptions import OperationalError as BrokerError
 
-from apps.common.time import utc_now
 from apps.control.models import ControlJob, JobStatus
 
 log = structlog.get_logger(__name__)
@@ -21,13 +21,20 @@ AGAIN_AFTER = timedelta(seconds=30)
 MOST_AT_ONCE = 500
 
 
-def job_dispatch_on_commit(pk: int) -> None:
-    """Hand the job to a Celery worker as soon as its row is there for good."""
-    transaction.on_commit(lambda: _dispatch_first(pk))
+def jobs_dispatch_on_commit(pks: Sequence[int], *, at: datetime) -> None:
+    """Hand jobs to a Celery worker as soon as their rows are there for good.
+
+    The rows say already that it was done, at `at`: a message that does not go out in spite of
+    that, because this process dies in between, is one that got lost.
+    """
+    transaction.on_commit(lambda: _dispatch_first(pks, at=at))
 
 
-def _dispatch_first(pk: int) -> None:
-    job_dispatch(pk, at=utc_now())
+def _dispatch_first(pks: Sequence[int], *, at: datetime) -> None:
+    for place, pk in enumerate(pks):
+        if not _send(pk):
+            _unsent(pks[place:], at=at)
+            return
 
 
 def job_dispatch(pk: int, *, at: datetime) -> bool:
@@ -38,15 +45,25 @@ def job_dispatch(pk: int, *, at: datetime) -> bool:
     )
     if not sent:
         return False
+    if _send(pk):
+        return True
+    _unsent([pk], at=at)
+    return False
+
+
+def _send(pk: int) -> bool:
     try:
         current_app.send_task(RUN_TASK, args=(pk,), queue="control", retry=False)
     except (BrokerError, OSError) as error:
         log.warning("the broker does not take a control job", job=pk, error=str(error))
-        ControlJob.objects.filter(pk=pk, status=JobStatus.QUEUED, dispatched_at=at).update(
-            dispatched_at=None
-        )
         return False
     return True
+
+
+def _unsent(pks: Sequence[int], *, at: datetime) -> None:
+    """What the broker did not take is sent with the next tick."""
+    rows = ControlJob.objects.filter(pk__in=pks, status=JobStatus.QUEUED, dispatched_at=at)
+    rows.update(dispatched_at=None)
 
 
 def jobs_dispatch_again(*, at: datetime) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -13,7 +14,7 @@ from apps.accounts.errors import FreshSignInNeeded
 from apps.accounts.models import User
 from apps.accounts.roles import permission_full_name
 from apps.audit.models import Outcome
-from apps.audit.services import audit_record
+from apps.audit.services import AuditEntry, audit_record_all
 from apps.cluster.services import cluster_touch
 from apps.common.request_context import RequestContext, request_context
 from apps.control.actions import Action, action_get
@@ -26,12 +27,14 @@ from apps.control.errors import (
     ReasonMissing,
 )
 from apps.control.models import ControlJob, JobBatch, JobStatus, JobTransition
-from apps.control.services.dispatch import job_dispatch_on_commit
-from apps.control.services.records import job_actor, job_context, job_note, job_target
+from apps.control.services.dispatch import jobs_dispatch_on_commit
+from apps.control.services.records import job_actor, job_context, job_target, jobs_note
 from apps.control.warnings import warnings_mark, warnings_of
 from apps.nodes.models import Node
 
 log = structlog.get_logger(__name__)
+
+ROWS_AT_ONCE = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,11 +79,11 @@ def control_job_launch(*, node: Node, user: User, order: Order, at: datetime) ->
         raise
     try:
         with transaction.atomic():
-            job = job_add(
-                node=node, user=user, order=order, warnings=warnings, at=at, where=request_context()
+            (job,) = jobs_add(
+                [node], user=user, order=order, warnings=warnings, at=at, where=request_context()
             )
     except IntegrityError:
-        # Two at once: the database let one of them through.
+        # The node is busy, or two came at once: the database lets one through at a time.
         repeated = _repeated(order, node=node, user=user)
         if repeated is not None:
             return Launched(repeated, created=False)
@@ -121,61 +124,73 @@ def warnings_check(order: Order, warnings: list[str]) -> None:
         raise FreshSignInNeeded
 
 
-def job_add(
+def jobs_add(
+    nodes: Sequence[Node],
     *,
-    node: Node,
     user: User,
     order: Order,
     warnings: list[str],
     at: datetime,
     where: RequestContext,
     batch: JobBatch | None = None,
-) -> ControlJob:
-    """The rows of a launch, and the message once they are committed.
+) -> list[ControlJob]:
+    """The rows of a launch on each of these nodes of one cluster, and the messages once they are
+    committed. A few statements, however many nodes.
 
-    Call in a transaction; see `order_check` for what must hold. Raises NodeBusy, or
-    IntegrityError when another launch got in between.
+    Call in a transaction; see `order_check` for what must hold. Raises IntegrityError when one of
+    them is busy, or the same request came before: then nothing was added.
     """
-    _busy_check(node)
-    job = ControlJob.objects.create(
-        cluster=node.cluster,
-        node=node,
-        node_number=node_number(node),
-        node_name=node.address,
-        action=order.action,
-        requested_by=user,
-        requested_by_name=user.get_username(),
-        reason=order.reason.strip(),
-        warnings=warnings,
-        address=where.address,
-        request_id=where.request_id[:64],
-        user_agent=where.user_agent[:300],
-        idempotency_key=order.idempotency_key,
-        batch=batch,
-        queued_at=at,
+    jobs = ControlJob.objects.bulk_create(
+        (
+            ControlJob(
+                cluster=node.cluster,
+                node=node,
+                node_number=node_number(node),
+                node_name=node.address,
+                action=order.action,
+                requested_by=user,
+                requested_by_name=user.get_username(),
+                reason=order.reason.strip(),
+                warnings=warnings,
+                address=where.address,
+                request_id=where.request_id[:64],
+                user_agent=where.user_agent[:300],
+                idempotency_key=order.idempotency_key,
+                batch=batch,
+                queued_at=at,
+                dispatched_at=at,
+                dispatch_count=1,
+            )
+            for node in nodes
+        ),
+        batch_size=ROWS_AT_ONCE,
     )
-    JobTransition.objects.create(
-        job=job, at=at, to_status=JobStatus.QUEUED, by=job.requested_by_name
+    JobTransition.objects.bulk_create(
+        (
+            JobTransition(job=job, at=at, to_status=JobStatus.QUEUED, by=job.requested_by_name)
+            for job in jobs
+        ),
+        batch_size=ROWS_AT_ONCE,
     )
-    job_note(job, at=at)
-    audit_record(
+    jobs_note(jobs, at=at)
+    audit_record_all([_launch_entry(job, at=at) for job in jobs])
+    cluster_touch(nodes[0].cluster)
+    jobs_dispatch_on_commit([job.pk for job in jobs], at=at)
+    return jobs
+
+
+def _launch_entry(job: ControlJob, *, at: datetime) -> AuditEntry:
+    return AuditEntry(
         action="job.launch",
         actor=job_actor(job),
         context=job_context(job),
         outcome=Outcome.PENDING,
         target=job_target(job),
         reason=job.reason,
-        after={
-            "action": job.action,
-            "warnings": warnings,
-            "batch": None if batch is None else batch.pk,
-        },
+        after={"action": job.action, "warnings": job.warnings, "batch": job.batch_id},
         job_id=str(job.pk),
         at=at,
     )
-    cluster_touch(node.cluster)
-    job_dispatch_on_commit(job.pk)
-    return job
 
 
 def node_number(node: Node) -> int:

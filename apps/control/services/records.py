@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -13,7 +14,7 @@ from apps.cluster.services import cluster_touch
 from apps.common.request_context import RequestContext
 from apps.control.actions import action_get
 from apps.control.models import FINAL, TRANSITIONS, ControlJob, JobStatus, JobTransition
-from apps.nodes.services import ActionNote, node_action_note
+from apps.nodes.services import ActionNote, node_actions_note
 
 AUDIT_OUTCOMES = {
     JobStatus.SUCCEEDED: Outcome.SUCCEEDED,
@@ -61,23 +62,27 @@ def job_move(
             setattr(job, name, value)
         if to in FINAL:
             _audit_end(job, at=at)
-        job_note(job, at=at)
+        jobs_note([job], at=at)
         cluster_touch(job.cluster)
     return True
 
 
-def job_note(job: ControlJob, *, at: datetime) -> None:
+def jobs_note(jobs: Sequence[ControlJob], *, at: datetime) -> None:
     """What is done to a node stands on its card; a mere question does not."""
-    if action_get(job.action).changes:
-        note = ActionNote(
-            job=job.pk,
-            action=job.action,
-            status=job.status,
-            by=job.requested_by_name,
-            reason=job.reason,
-            at=at,
-        )
-        node_action_note(job.node_id, note)
+    node_actions_note(
+        {
+            job.node_id: ActionNote(
+                job=job.pk,
+                action=job.action,
+                status=job.status,
+                by=job.requested_by_name,
+                reason=job.reason,
+                at=at,
+            )
+            for job in jobs
+            if action_get(job.action).changes
+        }
+    )
 
 
 def job_actor(job: ControlJob) -> Actor:

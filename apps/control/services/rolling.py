@@ -34,7 +34,7 @@ from apps.control.models import (
 from apps.control.models.batches import OPEN
 from apps.control.services.launch import (
     Order,
-    job_add,
+    jobs_add,
     node_number,
     order_check,
     warnings_check,
@@ -184,13 +184,15 @@ def batch_advance(pk: int, *, at: datetime) -> None:
 
     Whoever calls it, and however often: the batch's row is locked, a node has one turn.
     """
+    if _only_waits(pk):
+        return
     with transaction.atomic():
         batch = JobBatch.objects.select_for_update().select_related("cluster").get(pk=pk)
         if batch.status not in OPEN:
             return
-        jobs = list(ControlJob.objects.filter(batch=batch).order_by("pk"))
-        failed = next((job for job in jobs if job.status in UNSUCCESSFUL), None)
-        active = sum(1 for job in jobs if not job.is_final)
+        jobs = ControlJob.objects.filter(batch=batch)
+        failed = jobs.filter(status__in=UNSUCCESSFUL).order_by("pk").first()
+        active = jobs.active().count()
         if failed and batch.stop_on_failure:
             what = f"node {failed.node_number}'s job {failed.pk} {failed.get_status_display()}"
             _items_skip(batch, f"Not begun: {what}.")
@@ -198,6 +200,15 @@ def batch_advance(pk: int, *, at: datetime) -> None:
             active += _launch_next(batch, room=batch.size - active, at=at)
         if active == 0 and not batch.items.filter(status=ItemStatus.WAITING).exists():
             _close(batch, at=at)
+
+
+def _only_waits(pk: int) -> bool:
+    """Every node has had its turn, and jobs still run: there is nothing to do but to wait.
+
+    Asked without a lock: who ends the last job comes here after that, and sees none.
+    """
+    waiting = BatchItem.objects.filter(batch=pk, status=ItemStatus.WAITING)
+    return not waiting.exists() and ControlJob.objects.active().filter(batch=pk).exists()
 
 
 def _launch_next(batch: JobBatch, *, room: int, at: datetime) -> int:
@@ -214,54 +225,54 @@ def _launch_next(batch: JobBatch, *, room: int, at: datetime) -> int:
         # The right was taken away since: nothing more is begun in that person's name.
         _items_skip(batch, refusal.message)
         return 0
-    where = RequestContext(batch.request_id, batch.address, batch.user_agent)
-    launched = 0
-    waiting = BatchItem.objects.filter(batch=batch, status=ItemStatus.WAITING)
-    for item in waiting.select_related("node__cluster")[: room + MOST_NODES]:
-        if launched == room:
-            break
-        launched += _launch_one(batch, item, order, user, where, at=at)
-    return launched
-
-
-def _launch_one(
-    batch: JobBatch,
-    item: BatchItem,
-    order: Order,
-    user: User,
-    where: RequestContext,
-    *,
-    at: datetime,
-) -> bool:
-    if item.node.retired_at is not None or item.node.node_id is None:
-        _item_set(item, ItemStatus.SKIPPED, "It left the host list.")
-        return False
+    chosen = _items_ready(batch, room=room)
+    if not chosen:
+        return 0
     try:
         with transaction.atomic():
-            job = job_add(
-                node=item.node,
+            jobs = jobs_add(
+                [item.node for item in chosen],
                 user=user,
                 order=order,
                 warnings=batch.warnings,
                 at=at,
-                where=where,
+                where=RequestContext(batch.request_id, batch.address, batch.user_agent),
                 batch=batch,
             )
-    except NodeBusy as busy:
-        if item.note != busy.message:
-            _item_set(item, ItemStatus.WAITING, busy.message)
-        return False
     except IntegrityError:
-        return False  # somebody was quicker; the next turn sees whom to wait for
-    item.job = job
-    _item_set(item, ItemStatus.LAUNCHED, "")
-    return True
+        return 0  # somebody was quicker; the next turn sees whom to wait for
+    for item, job in zip(chosen, jobs, strict=True):
+        item.job, item.status, item.note = job, ItemStatus.LAUNCHED, ""
+    BatchItem.objects.bulk_update(chosen, ["status", "note", "job"], batch_size=500)
+    return len(chosen)
+
+
+def _items_ready(batch: JobBatch, *, room: int) -> list[BatchItem]:
+    """The next waiting nodes, `room` at most, that are there and not busy; the others say why."""
+    waiting = list(
+        BatchItem.objects.filter(batch=batch, status=ItemStatus.WAITING).select_related(
+            "node__cluster"
+        )
+    )
+    active = ControlJob.objects.active().filter(node__in=[item.node_id for item in waiting])
+    busy = {job.node_id: job for job in active}
+    ready: list[BatchItem] = []
+    for item in waiting:
+        if len(ready) == room:
+            break
+        if item.node.retired_at is not None or item.node.node_id is None:
+            _item_set(item, ItemStatus.SKIPPED, "It left the host list.")
+        elif item.node_id not in busy:
+            ready.append(item)
+        elif item.note != (message := NodeBusy(busy[item.node_id]).message):
+            _item_set(item, ItemStatus.WAITING, message)
+    return ready
 
 
 def _item_set(item: BatchItem, status: ItemStatus, note: str) -> None:
     item.status = status
     item.note = note
-    item.save(update_fields=["status", "note", "job"])
+    item.save(update_fields=["status", "note"])
 
 
 def _items_skip(batch: JobBatch, note: str) -> None:
