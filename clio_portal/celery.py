@@ -27,6 +27,7 @@ QUEUES = (
 history. A Celery worker serves the queues that its ``--queues`` names; the single mode's serves
 all."""
 
+HISTORY_NICENESS = 10
 REQUEST_ID = "portal_request_id"
 """The message header that carries it."""
 app = Celery("clio_portal")
@@ -99,8 +100,14 @@ def _logging_keep(**kwargs: object) -> None:
 
 @signals.celeryd_after_setup.connect
 def _worker_set_up(instance: object, **kwargs: object) -> None:
-    """Whoever takes the collector's tasks takes its ticks, too."""
+    """Whoever takes the collector's tasks takes its ticks, too; the history yields to all others.
+
+    It works some seconds at a stretch, for which nobody waits: pages and polls do not get slower
+    meanwhile.
+    """
     queues = app.amqp.queues
+    if set(queues.consume_from) == {"history"}:
+        os.nice(HISTORY_NICENESS)
     if settings.PORTAL_REDIS_URL and "collector" in queues.consume_from:
         queues.select_add(queues[TICKS_QUEUE])
 
