@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-WAIT_MS = 20_000
+WAIT_MS = 45_000
 """The server of these tests answers one request at a time, and a page asks for many."""
 TURN = threading.RLock()
 """Held by a request, and by a test that writes: with an in-memory database the server's
