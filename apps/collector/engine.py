@@ -110,10 +110,10 @@ class Engine:
         try:
             yield taken
         finally:
+            if taken and kind == FigureKind.SYSTEM:
+                self._live_over.set()  # before the next one may begin and clear it
             if taken:
                 lock.release()
-            if taken and kind == FigureKind.SYSTEM:
-                self._live_over.set()
 
     def live_begins(self) -> None:
         """Before another round asks: the system round of the same tick asks first, and ends.

@@ -55,7 +55,14 @@ def newest_made(
         return made_once(key, make, lasts_s=lasts_s)
     if found[0] >= version or not cache.add(_maker(key), 1, timeout=MAKER_MAY_TAKE_S):
         return found
-    return _made(key, make, lasts_s=lasts_s)
+
+    def make_newer() -> tuple[int, Made]:
+        made = make()
+        # Who was slow, and was replaced meanwhile, must not put an older one over a newer one.
+        held: tuple[int, Made] | None = cache.get(key)
+        return made if held is None or held[0] <= made[0] else held
+
+    return _made(key, make_newer, lasts_s=lasts_s)
 
 
 def _made(key: str, make: Callable[[], Made], *, lasts_s: int) -> Made:

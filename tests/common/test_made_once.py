@@ -90,3 +90,13 @@ def test_a_maker_that_fails_leaves_the_one_before() -> None:
     with pytest.raises(LookupError):
         newest_made(KEY, 2, fail, lasts_s=60)
     assert newest_made(KEY, 2, lambda: (2, "two"), lasts_s=60) == (2, "two")
+
+
+def test_a_maker_that_was_replaced_puts_no_older_one_over_a_newer_one() -> None:
+    def slow() -> tuple[int, str]:
+        caches["live"].set(KEY, (3, "three"), timeout=60)  # another took its place meanwhile
+        return 2, "two"
+
+    newest_made(KEY, 1, lambda: (1, "one"), lasts_s=60)
+    assert newest_made(KEY, 2, slow, lasts_s=60) == (3, "three")
+    assert caches["live"].get(KEY) == (3, "three")
