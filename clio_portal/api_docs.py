@@ -14,6 +14,7 @@ from drf_spectacular.renderers import (
 )
 from drf_spectacular.views import SpectacularAPIView
 
+from apps.accounts import schema  # noqa: F401 - registers how it describes tokens
 from apps.accounts.decorators import portal_permission
 
 

@@ -6,7 +6,6 @@ and `browser_url`. What writes to the database while a page is open does so with
 
 from __future__ import annotations
 
-import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,11 +20,11 @@ from django.db import connection
 from django.utils import timezone
 
 from apps.accounts.roles import ROLE_PERMISSIONS, Role
+from tests.services import CHROMIUM
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 WAIT_MS = 45_000
 """The server of these tests answers one request at a time, and a page asks for many."""
 TURN = threading.RLock()

@@ -1,19 +1,16 @@
 """What holds for all tests: real services and runtimes, and that CI skips nothing."""
 
 import os
-import shutil
 from collections.abc import Generator
-from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 
-from tests.services import POSTGRES_URL, REDIS_URL, service_is_reachable
+from tests.services import CHROMIUM, POSTGRES_URL, REDIS_URL, service_is_reachable
 
 pytest_plugins = ["tests.browser", "tests.runtimes"]
 
 IN_CI = os.environ.get("CI", "").lower() in {"1", "true", "yes"}
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 SERVICES = {"postgres": POSTGRES_URL, "redis": REDIS_URL}
 
 
@@ -24,7 +21,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
             where = urlsplit(url)
             pytest.skip(f"needs {marker} on {where.hostname}:{where.port}, which does not answer")
     if item.get_closest_marker("browser") and CHROMIUM is None:
-        pytest.skip("needs Chromium (on Debian: apt install chromium)")
+        pytest.skip("needs Chromium (on Debian: apt install chromium-headless-shell)")
 
 
 def _skip_to_failure(report: pytest.TestReport | pytest.CollectReport) -> None:
@@ -45,12 +42,3 @@ def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest
     report = yield
     _skip_to_failure(report)
     return report
-
-
-@pytest.fixture(scope="session")
-def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[str, Any]:
-    """Debian's Chromium, kept from looking for anything outside this machine."""
-    return browser_type_launch_args | {
-        "executable_path": CHROMIUM,
-        "args": ["--no-sandbox", "--disable-quic", "--disable-background-networking"],
-    }

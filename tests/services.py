@@ -1,7 +1,8 @@
-"""Where the tests' PostgreSQL and Redis are, whether they answer, and databases for a test."""
+"""Where the tests find PostgreSQL, Redis and the browser; and databases for a test."""
 
 import functools
 import os
+import shutil
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +16,8 @@ POSTGRES_URL = os.environ.get(
 )
 REDIS_URL = os.environ.get("CLIO_PORTAL_TEST_REDIS_URL", "redis://127.0.0.1:6379/15")
 CONNECT_TIMEOUT_S = 2.0
+CHROMIUM = shutil.which("chromium-headless-shell") or shutil.which("chromium")
+"""The shell is the same engine without a browser's own windows: half the processor time."""
 
 # Nothing in the tests' databases outlives the tests: no commit waits for the disk, in this
 # process and in those that it starts.

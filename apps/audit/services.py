@@ -96,7 +96,12 @@ def audit_record(
 
 
 def audit_record_all(entries: Sequence[AuditEntry]) -> list[AuditEvent]:
-    """Add events in this order, as `audit_record` does; a few statements however many they are."""
+    """Add events in this order, as `audit_record` does; a few statements however many they are.
+
+    Every action ends here, so whoever holds other rows must have locked them in the same order,
+    or two wait for each other: first what the action is about (a job, a batch, a person), then
+    nodes (`nodes_lock`), then the trail's head, and the cluster's own row last.
+    """
     # What can't be recorded must not happen: no savepoint to go on from.
     with transaction.atomic(savepoint=False):
         head = AuditHead.objects.select_for_update().get()

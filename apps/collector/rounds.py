@@ -23,10 +23,10 @@ from apps.collector.judge import heartbeat_store, state_verdicts
 from apps.collector.memory import memory_keep, memory_load
 from apps.collector.models import PollRound
 from apps.collector.questions import asks_make
-from apps.collector.store import harvest_store, identities_store
+from apps.collector.store import harvest_store, identities_changed, identities_store
 from apps.nodes.freshness import interval_s
 from apps.nodes.models import FigureKind, Node
-from apps.nodes.services import node_states_store
+from apps.nodes.services import node_states_store, nodes_lock
 from apps.runtime.liveness import Verdict
 from apps.runtime.scatter import DEFAULT_BUDGET_S, Outcome, Round
 from apps.runtime.types import Target
@@ -325,13 +325,19 @@ class _Part:
             PollRound.objects.create(**of, calls_total=asked, **told)
 
     def _judge(self, verdicts: Mapping[Target, Verdict], *, at: datetime) -> int:
-        identities_store(
+        says = identities_changed(
             self.nodes, self.identities, client=self.engine.client, targets=self.targets
         )
-        found = state_verdicts(
-            self.engine, self.nodes, verdicts, self.by_target, self.identities, at=at
+        found = list(
+            state_verdicts(
+                self.engine, self.nodes, verdicts, self.by_target, self.identities, at=at
+            )
         )
-        changed = node_states_store(list(found), at=at)
+        moved = {verdict.node_pk for verdict in found if verdict.state != verdict.from_state}
+        if says or moved:
+            nodes_lock(says.keys() | moved)
+        identities_store(says)
+        changed = node_states_store(found, at=at)
         others = crew_others(self.engine.crew, self.cluster)
         heartbeat_store(self.cluster, self.nodes, verdicts, self.identities, at=at, others=others)
         return changed

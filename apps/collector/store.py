@@ -53,19 +53,22 @@ def _upsert(rows: Iterable[LatestFigures], update_fields: tuple[str, ...]) -> No
     )
 
 
-def identities_store(
+Changes = dict[str, Any]
+"""Field of a node → its new value."""
+
+
+def identities_changed(
     nodes: Mapping[int, Node],
     identities: Mapping[int, Identity],
     *,
     client: RuntimeClient,
     targets: Mapping[int, Target],
-) -> None:
-    """Who each node says it is; rows are written only where something changed.
+) -> dict[int, Changes]:
+    """By node: what it says of itself that is not what is stored of it.
 
-    `nodes` are as read at the round's start. Nodes that change alike share one statement:
-    every node changes once by itself, and after that little but the clocks' offsets does.
+    `nodes` are as read at the round's start.
     """
-    alike: dict[tuple[tuple[str, Any], ...], list[int]] = {}
+    changed: dict[int, Changes] = {}
     for node_pk, identity in identities.items():
         node = nodes[node_pk]
         connection = client.connection(targets[node_pk])
@@ -79,9 +82,19 @@ def identities_store(
         )
         changes = {name: value for name, value in told.items() if getattr(node, name) != value}
         if changes:
-            alike.setdefault(tuple(sorted(changes.items())), []).append(node_pk)
-    for changed, node_pks in alike.items():
-        Node.objects.filter(pk__in=node_pks, retired_at=None).update(**dict(changed))
+            changed[node_pk] = changes
+    return changed
+
+
+def identities_store(changed: Mapping[int, Changes]) -> None:
+    """Nodes that change alike share one statement: every node changes once by itself, and after
+    that little but the clocks' offsets does.
+    """
+    alike: dict[tuple[tuple[str, Any], ...], list[int]] = {}
+    for node_pk, changes in changed.items():
+        alike.setdefault(tuple(sorted(changes.items())), []).append(node_pk)
+    for values, node_pks in alike.items():
+        Node.objects.filter(pk__in=node_pks, retired_at=None).update(**dict(values))
 
 
 def _told(node: Node, identity: Identity, connection: Connection) -> dict[str, Any]:

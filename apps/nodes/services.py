@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 
 from django.db import transaction
 
-from apps.cluster.models import Cluster
+from apps.cluster.models import Cluster, ConfigStatus
 from apps.nodes.models import Node, StateChange
 from apps.runtime.types import NodeState, Target
 
@@ -36,8 +36,9 @@ def nodes_sync(cluster: Cluster, *, targets: Sequence[Target], at: datetime) -> 
     `targets` has neither an id nor an address twice.
     """
     with transaction.atomic():
-        # One sync at a time: two would both see a node missing and both create it.
-        Cluster.objects.select_for_update().get(pk=cluster.pk)
+        # One sync at a time: two would both see a node missing and both create it. Each follows
+        # a look at the configuration, which left this row; the cluster's own is locked last.
+        list(ConfigStatus.objects.select_for_update().filter(cluster=cluster))
         known = {(node.host, node.port): node for node in Node.objects.filter(cluster=cluster)}
         wanted = {(target.host, target.port): target.node_id for target in targets}
         leaving = [
@@ -46,6 +47,7 @@ def nodes_sync(cluster: Cluster, *, targets: Sequence[Target], at: datetime) -> 
         kept = [(node, wanted[key]) for key, node in known.items() if key in wanted]
         moving = [pair for pair in kept if pair[0].node_id != pair[1] and not pair[0].retired_at]
         returning = [pair for pair in kept if pair[0].retired_at]
+        nodes_lock([node.pk for node in (*leaving, *(pair[0] for pair in (*moving, *returning)))])
         _retire(leaving, at=at)
         _place(moving, returning, at=at)
         created = Node.objects.bulk_create(
@@ -54,6 +56,15 @@ def nodes_sync(cluster: Cluster, *, targets: Sequence[Target], at: datetime) -> 
             if (host, port) not in known
         )
     return NodesSynced(len(created), len(moving), len(leaving), len(returning))
+
+
+def nodes_lock(pks: Iterable[int]) -> None:
+    """Lock the rows of several nodes that the caller's transaction is about to change.
+
+    By key, because two that lock the same nodes in different orders wait for each other.
+    """
+    rows = Node.objects.select_for_update(no_key=True).filter(pk__in=list(pks)).order_by("pk")
+    list(rows.values_list("pk", flat=True))
 
 
 def _retire(nodes: Sequence[Node], *, at: datetime) -> None:
@@ -172,6 +183,7 @@ def node_actions_note(notes: Mapping[int, ActionNote]) -> None:
         for pk, note in notes.items()
     }
     if len(stored) > 1:
+        nodes_lock(stored)
         nodes = [Node(pk=pk, last_action=value) for pk, value in stored.items()]
         Node.objects.bulk_update(nodes, ["last_action"], batch_size=500)
         return

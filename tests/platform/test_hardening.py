@@ -13,6 +13,8 @@ import pytest
 from tests.platform.process import ROOT, environment
 from tests.platform.test_deploy import PRODUCTION
 
+pytestmark = pytest.mark.xdist_group("single")
+
 ASK = """
 import json, sys
 import django

@@ -15,6 +15,8 @@ import pytest
 from tests.platform.single import STOP_DEADLINE_S, Browser, SinglePortal
 from tests.services import REDIS_URL, database_made
 
+pytestmark = pytest.mark.xdist_group("single")  # its portal is started once
+
 
 def first_sign_in(portal: SinglePortal) -> tuple[str, str]:
     name = re.search(r"user name +(\S+)", portal.text())

@@ -11,6 +11,8 @@ from tests.platform.process import ROOT
 from tests.platform.single import Browser, SinglePortal
 from tests.platform.test_single import first_sign_in
 
+pytestmark = pytest.mark.xdist_group("single")  # its portal is started once
+
 LINK = re.compile(r'(?:href|src|action|hx-get|hx-post|data-src|data-url|data-root)="(/[^"]*)"')
 
 

@@ -29,6 +29,7 @@ LIMIT = 30
 """Requests a minute of one token."""
 
 pytestmark = [
+    pytest.mark.xdist_group("stack"),
     pytest.mark.postgres,
     pytest.mark.redis,
     pytest.mark.timeout(600),
@@ -83,7 +84,7 @@ def nginx_conf(folder: Path, port: int, webs: list[int]) -> Path:
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def site(tmp_path_factory: pytest.TempPathFactory, static_files: None) -> Iterator[Site]:
     folder = tmp_path_factory.mktemp("webs")
     try:
         broker = Redis(folder, log=folder / "redis.log")
@@ -110,7 +111,6 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         broker.start()
         try:
             site = Site(f"http://127.0.0.1:{port}", database, env, webs)
-            site.manage("collectstatic", "--noinput", "--verbosity", "0")
             site.manage("prepare", "--verbosity", "0")
             site.account("eve", "--password-stdin", text=f"{PASSWORD}\n")
             with ExitStack() as stack:

@@ -31,9 +31,12 @@ NAME = "portal.example.org"
 READY_S = 60.0
 PASSWORD = "a-long-enough-password-1"
 LINK = re.compile(r'(?:href|src)="(/[^"#]*)"')
-pytestmark = pytest.mark.skipif(
-    shutil.which("nginx") is None, reason="needs nginx (on Debian: apt install nginx-light)"
-)
+pytestmark = [
+    pytest.mark.xdist_group("stack"),
+    pytest.mark.skipif(
+        shutil.which("nginx") is None, reason="needs nginx (on Debian: apt install nginx-light)"
+    ),
+]
 
 
 def free_port() -> int:
@@ -143,7 +146,9 @@ def nginx_conf(folder: Path, site: Site) -> Path:
 
 @pytest.fixture(scope="module", params=["", "/site/clio"], ids=["top", "sub-path"])
 def site(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    static_files: None,
 ) -> Iterator[Site]:
     folder = tmp_path_factory.mktemp("proxy")
     site = Site(free_port(), free_port(), free_port(), request.param)
@@ -163,7 +168,6 @@ def site(
     env = environment(given, folder / "data")
     programs = Path(sys.executable).parent
     for arguments, text in (
-        (("collectstatic", "--noinput", "--verbosity", "0"), ""),
         (("prepare", "--verbosity", "0"), ""),
         (
             ("portal_account", "--username", "eve", "--role", "operator", "--password-stdin"),

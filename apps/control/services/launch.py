@@ -135,11 +135,12 @@ def jobs_add(
     batch: JobBatch | None = None,
 ) -> list[ControlJob]:
     """The rows of a launch on each of these nodes of one cluster, and the messages once they are
-    committed. A few statements, however many nodes.
+    committed, in the order of the nodes' keys. A few statements, however many nodes.
 
     Call in a transaction; see `order_check` for what must hold. Raises IntegrityError when one of
     them is busy, or the same request came before: then nothing was added.
     """
+    # By key: of two launches on the same nodes one waits for the other, never each for each.
     jobs = ControlJob.objects.bulk_create(
         (
             ControlJob(
@@ -161,7 +162,7 @@ def jobs_add(
                 dispatched_at=at,
                 dispatch_count=1,
             )
-            for node in nodes
+            for node in sorted(nodes, key=lambda node: node.pk)
         ),
         batch_size=ROWS_AT_ONCE,
     )

@@ -14,7 +14,13 @@ from apps.audit.services import Actor, audit_record
 from apps.control.errors import JobOver
 from apps.control.models import BEGUN, ControlJob, JobCheck, JobLine, JobStatus
 from apps.control.remote.types import Line
-from apps.control.services.records import job_actor, job_context, job_move, job_target
+from apps.control.services.records import (
+    job_actor,
+    job_context,
+    job_lock,
+    job_move,
+    job_target,
+)
 
 NOTHING_DONE = "Nothing was done on the node."
 
@@ -219,7 +225,7 @@ def control_job_cancel(job: ControlJob, *, actor: Actor, at: datetime) -> Contro
     Raises JobOver (409) for one that is at its end. Asking twice is no error.
     """
     with transaction.atomic():
-        stored = ControlJob.objects.select_for_update().select_related("cluster").get(pk=job.pk)
+        stored = job_lock(job.pk)
         if stored.is_final:
             raise JobOver(stored)
         if stored.status == JobStatus.QUEUED:

@@ -60,11 +60,17 @@ def job_move(
         )
         for name, value in {"status": to, **changes}.items():
             setattr(job, name, value)
+        jobs_note([job], at=at)
         if to in FINAL:
             _audit_end(job, at=at)
-        jobs_note([job], at=at)
         cluster_touch(job.cluster)
     return True
+
+
+def job_lock(pk: int) -> ControlJob:
+    """The job, locked; not its cluster with it, see `audit_record_all`."""
+    rows = ControlJob.objects.select_for_update(of=("self",)).select_related("cluster")
+    return rows.get(pk=pk)
 
 
 def jobs_note(jobs: Sequence[ControlJob], *, at: datetime) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import structlog
-from django.db import IntegrityError, transaction
+from django.db import DatabaseError, IntegrityError, transaction
 
 from apps.accounts.models import User
 from apps.audit.models import Outcome
@@ -42,6 +42,7 @@ from apps.control.services.launch import (
 from apps.control.services.progress import control_job_cancel
 from apps.control.warnings import warnings_of
 from apps.nodes.models import Node
+from apps.nodes.services import nodes_lock
 
 log = structlog.get_logger(__name__)
 
@@ -94,13 +95,18 @@ def batch_launch(
     try:
         with transaction.atomic():
             batch = _batch_add(cluster, nodes, user, wanted, size, warnings, at=at)
-            batch_advance(batch.pk, at=at)
     except IntegrityError:
         repeated = _repeated(wanted, nodes, user=user)
         if repeated is None:
             raise
         return BatchLaunched(repeated, created=False)
-    batch.refresh_from_db()
+    try:
+        batch_advance(batch.pk, at=at)
+        batch.refresh_from_db()
+    except DatabaseError as error:
+        # It is launched and on the record: its nodes have their turn in a moment. Told that it
+        # failed, somebody would launch it once more.
+        log.warning("batch begins with the next turn", batch=batch.pk, error=str(error))
     return BatchLaunched(batch, created=True)
 
 
@@ -187,7 +193,7 @@ def batch_advance(pk: int, *, at: datetime) -> None:
     if _only_waits(pk):
         return
     with transaction.atomic():
-        batch = JobBatch.objects.select_for_update().select_related("cluster").get(pk=pk)
+        batch = _lock(pk)
         if batch.status not in OPEN:
             return
         jobs = ControlJob.objects.filter(batch=batch)
@@ -200,6 +206,12 @@ def batch_advance(pk: int, *, at: datetime) -> None:
             active += _launch_next(batch, room=batch.size - active, at=at)
         if active == 0 and not batch.items.filter(status=ItemStatus.WAITING).exists():
             _close(batch, at=at)
+
+
+def _lock(pk: int) -> JobBatch:
+    """The batch, locked; not its cluster with it, see `audit_record_all`."""
+    rows = JobBatch.objects.select_for_update(of=("self",)).select_related("cluster")
+    return rows.get(pk=pk)
 
 
 def _only_waits(pk: int) -> bool:
@@ -241,8 +253,9 @@ def _launch_next(batch: JobBatch, *, room: int, at: datetime) -> int:
             )
     except IntegrityError:
         return 0  # somebody was quicker; the next turn sees whom to wait for
-    for item, job in zip(chosen, jobs, strict=True):
-        item.job, item.status, item.note = job, ItemStatus.LAUNCHED, ""
+    of_node = {job.node_id: job for job in jobs}
+    for item in chosen:
+        item.job, item.status, item.note = of_node[item.node_id], ItemStatus.LAUNCHED, ""
     BatchItem.objects.bulk_update(chosen, ["status", "note", "job"], batch_size=500)
     return len(chosen)
 
@@ -343,7 +356,7 @@ def _switch(
     batch: JobBatch, old: BatchStatus, new: BatchStatus, actor: Actor, *, at: datetime
 ) -> JobBatch:
     with transaction.atomic():
-        stored = JobBatch.objects.select_for_update().select_related("cluster").get(pk=batch.pk)
+        stored = _lock(batch.pk)
         if stored.status != old:
             raise BatchConflict(f"Batch {stored.pk} is {stored.get_status_display()}.")
         _move(stored, new, actor, at=at)
@@ -353,11 +366,15 @@ def _switch(
 def batch_cancel(batch: JobBatch, *, actor: Actor, at: datetime) -> JobBatch:
     """Begin nothing more, and cancel what runs. Raises BatchConflict (409) when it is over."""
     with transaction.atomic():
-        stored = JobBatch.objects.select_for_update().select_related("cluster").get(pk=batch.pk)
+        stored = _lock(batch.pk)
         if stored.status not in OPEN:
             raise BatchConflict(f"Batch {stored.pk} is over: {stored.get_status_display()}.")
+        jobs = list(
+            ControlJob.objects.active().select_for_update().filter(batch=stored).order_by("pk")
+        )
+        nodes_lock([job.node_id for job in jobs])
         _items_skip(stored, f"{actor.name} canceled the batch.")
         _move(stored, BatchStatus.CANCELED, actor, outcome=f"{actor.name} canceled it.", at=at)
-        for job in ControlJob.objects.active().filter(batch=stored):
+        for job in jobs:
             control_job_cancel(job, actor=actor, at=at)
     return stored
