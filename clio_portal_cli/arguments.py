@@ -102,6 +102,8 @@ def _action(parser: argparse.ArgumentParser, action: str) -> None:
     add("--reason", default="", help="why; it is kept with the job")
     add("--yes", action="store_true", help="do not ask, and accept the portal's warnings")
     add("--dry-run", action="store_true", help="only show what would be run")
+    if action != "status":
+        add("--watch", type=_whole, metavar="S", help="seconds the node may take")
     add("--wait", type=_seconds, default=600.0, metavar="S", help="seconds (600); 0: not at all")
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from apps.common.errors import PortalError
+from apps.control.parameters import Parameter, Values
 
 
 class Goal(StrEnum):
@@ -44,6 +45,8 @@ class Action:
     steps: tuple[Step, ...]
     takes_down: bool
     """Does the node stop serving? Then people are warned where that hurts most."""
+    parameters: tuple[Parameter, ...] = ()
+    """What may be said along. None of it reaches a command line: `clio_run` takes nothing."""
 
     @property
     def changes(self) -> bool:
@@ -77,6 +80,23 @@ STATUS = Step(
     watch_limit_s=0.0,
 )
 
+WATCH = Parameter(
+    name="watch_s",
+    title="Watch for at most",
+    words="How long the node may take after each command to be down, or to answer; then the job "
+    f"has failed. Left out: {STOP.watch_limit_s:g} s to be down, {START.watch_limit_s:g} s to "
+    "answer.",
+    unit="s",
+    least=5,
+    most=1800,
+)
+"""A node with much to read takes long to start, and is no failure."""
+
+
+def watch_limit_s(step: Step, parameters: Values) -> float:
+    return parameters.get(WATCH.name, step.watch_limit_s)
+
+
 ACTIONS: dict[str, Action] = {
     action.name: action
     for action in (
@@ -86,6 +106,7 @@ ACTIONS: dict[str, Action] = {
             permission="operate_nodes",
             steps=(STOP,),
             takes_down=True,
+            parameters=(WATCH,),
         ),
         Action(
             name="restart",
@@ -93,6 +114,7 @@ ACTIONS: dict[str, Action] = {
             permission="operate_nodes",
             steps=(STOP, START),
             takes_down=True,
+            parameters=(WATCH,),
         ),
         Action(
             name="start",
@@ -100,6 +122,7 @@ ACTIONS: dict[str, Action] = {
             permission="operate_nodes",
             steps=(START,),
             takes_down=False,
+            parameters=(WATCH,),
         ),
         Action(
             name="status",
@@ -110,6 +133,10 @@ ACTIONS: dict[str, Action] = {
         ),
     )
 }
+
+
+PARAMETERS = tuple({one: None for action in ACTIONS.values() for one in action.parameters})
+"""Of all actions, each once."""
 
 
 class ActionUnknown(PortalError):

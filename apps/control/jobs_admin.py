@@ -121,6 +121,7 @@ class ControlJobAdmin(ReadOnly, _JobAdmin):
                 "fields": (
                     "who",
                     "reason",
+                    "parameters",
                     "warnings",
                     "address",
                     "request_id",
@@ -199,6 +200,7 @@ class JobBatchAdmin(ReadOnly, _BatchAdmin):
         "stop_on_failure",
         "who",
         "reason",
+        "parameters",
         "warnings",
         "address",
         "request_id",

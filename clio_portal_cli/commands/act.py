@@ -25,6 +25,9 @@ def act(call: Call) -> Exit:
     options = call.options
     path = f"/api/topology/node/{options.node}/{options.action}"
     body = {"reason": options.reason, "confirm": options.yes, "dry_run": options.dry_run}
+    watch_s = getattr(options, "watch", None)
+    if watch_s is not None:
+        body["parameters"] = {"watch_s": watch_s}
     if options.dry_run:
         answer = call.portal.send("POST", path, body).body
         call.screen.result(answer, _rehearsal_text(answer))

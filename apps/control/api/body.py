@@ -12,6 +12,8 @@ from rest_framework.request import Request
 
 from apps.accounts.models import ApiToken
 from apps.accounts.sessions import fresh_in_api
+from apps.control.actions import action_get
+from apps.control.parameters import Values, parameters_checked
 from apps.control.services import Order
 from apps.nodes.api.errors import BadParameter
 
@@ -104,7 +106,18 @@ def order_of(request: Request, body: Mapping[str, Any], *, action: str) -> Order
         fresh=fresh_in_api(request),
         by_script=is_script(request),
         idempotency_key=idempotency_key(request),
+        parameters=parameters_of(body, action),
     )
+
+
+def parameters_of(body: Mapping[str, Any], action: str) -> Values:
+    """What is said along with the action. Raises ActionUnknown, BadParameter, ParameterWrong."""
+    given = body.get("parameters")
+    if given is None:
+        return {}
+    if not isinstance(given, Mapping):
+        raise BadParameter("parameters", str(given), wanted='a JSON object: {"watch_s": 120}')
+    return parameters_checked(action_get(action).parameters, given)
 
 
 def idempotency_key(request: Request) -> str:

@@ -13,6 +13,7 @@ from apps.accounts.models import User
 from apps.cluster.api.live import LiveViewSet
 from apps.cluster.selectors import cluster_current
 from apps.common.time import utc_now
+from apps.control.actions import action_get
 from apps.control.api import serializers as shapes
 from apps.control.api.answers import job_result
 from apps.control.api.body import body_of, flag_of, order_of, wait_parameter
@@ -39,11 +40,12 @@ def node_find(text: str) -> Node:
 
 
 def _documented(action: str, summary: str) -> Callable[[Method], Method]:
+    takes_some = bool(action_get(action).parameters)
     documented: Callable[[Method], Method] = extend_schema(
         operation_id=f"node_{action}",
         summary=summary,
         parameters=[NODE_ID, WAIT, IDEMPOTENCY],
-        request=shapes.OrderSerializer,
+        request=shapes.OrderSerializer if takes_some else shapes.ReasonSerializer,
         responses=launch_answers(),
     )
     return documented

@@ -7,7 +7,7 @@ from rest_framework import serializers
 
 from apps.audit.models import Outcome
 from apps.cluster.api.serializers import ErrorSerializer
-from apps.control.actions import ACTIONS
+from apps.control.actions import ACTIONS, WATCH
 from apps.control.models import BatchStatus, JobStatus
 
 Any_ = serializers.Serializer[object]
@@ -26,8 +26,16 @@ def moment(help_text: str) -> serializers.DateTimeField:
     return serializers.DateTimeField(help_text=f"{help_text}: UTC.", allow_null=True)
 
 
-class OrderSerializer(Any_):
-    """What may be said with an action; all of it may be left out by scripts."""
+class ParametersSerializer(Any_):
+    """What may be said along with an action."""
+
+    watch_s = serializers.IntegerField(
+        required=False, min_value=WATCH.least, max_value=WATCH.most, help_text=WATCH.words
+    )
+
+
+class ReasonSerializer(Any_):
+    """What may be said with every action; all of it may be left out by scripts."""
 
     reason = text("Why. People must say it, scripts may.", required=False)
     confirm = serializers.BooleanField(
@@ -36,6 +44,12 @@ class OrderSerializer(Any_):
     dry_run = serializers.BooleanField(
         required=False, help_text="Only show what would be run, where and as whom."
     )
+
+
+class OrderSerializer(ReasonSerializer):
+    """The same, and the action's own parameters."""
+
+    parameters = ParametersSerializer(required=False, help_text="The action's own.")
 
 
 class DryRunSerializer(Any_):
@@ -58,6 +72,7 @@ class JobSerializer(Any_):
     status = serializers.ChoiceField(choices=STATUSES, help_text="How far it is.")
     requested_by = text("Who wanted it.")
     reason = text("Why.")
+    parameters = ParametersSerializer(help_text="What was said along with the action.")
     warnings = serializers.ListField(
         child=serializers.CharField(), help_text="What was to be considered at the launch."
     )
@@ -212,6 +227,7 @@ class BatchSerializer(Any_):
     stop_on_failure = serializers.BooleanField(help_text="Does it stop when a node fails?")
     requested_by = text("Who wanted it.")
     reason = text("Why.")
+    parameters = ParametersSerializer(help_text="What was said along with the action.")
     warnings = serializers.ListField(
         child=serializers.CharField(), help_text="What was to be considered at the launch."
     )

@@ -44,6 +44,8 @@ class JobBatch(models.Model):
     )
     requested_by_name = models.CharField(max_length=150)
     reason = models.TextField(blank=True)
+    parameters = models.JSONField(default=dict)
+    """What was said along with the action; see `Action.parameters`."""
     warnings = models.JSONField(default=list)
     address = models.CharField(max_length=64, blank=True)
     request_id = models.CharField(max_length=64, blank=True)

@@ -75,6 +75,8 @@ class ControlJob(models.Model):
     )
     requested_by_name = models.CharField(max_length=150)
     reason = models.TextField(blank=True)
+    parameters = models.JSONField(default=dict)
+    """What was said along with the action; see `Action.parameters`."""
     warnings = models.JSONField(default=list)
     """Sentences that the person was shown and confirmed."""
     address = models.CharField(max_length=64, blank=True)

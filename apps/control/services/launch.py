@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 import structlog
 from django.conf import settings
@@ -27,6 +28,7 @@ from apps.control.errors import (
     ReasonMissing,
 )
 from apps.control.models import ControlJob, JobBatch, JobStatus, JobTransition
+from apps.control.parameters import parameters_checked
 from apps.control.services.dispatch import jobs_dispatch_on_commit
 from apps.control.services.records import job_actor, job_context, job_target, jobs_note
 from apps.control.warnings import warnings_mark, warnings_of
@@ -52,6 +54,8 @@ class Order:
     by_script: bool = False
     """Signed in with a token: documented scripts give no reason and confirm nothing."""
     idempotency_key: str = ""
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    """See `Action.parameters`; checked with the order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +68,8 @@ class Launched:
 def control_job_launch(*, node: Node, user: User, order: Order, at: datetime) -> Launched:
     """Queue one action on one node.
 
-    Raises ReadOnly, NotAllowed, ActionUnknown, ReasonMissing, ConfirmNeeded, NodeBusy (409,
-    with the running job), FreshSignInNeeded and IdempotencyReused.
+    Raises ReadOnly, NotAllowed, ActionUnknown, ReasonMissing, ParameterWrong, ConfirmNeeded,
+    NodeBusy (409, with the running job), FreshSignInNeeded and IdempotencyReused.
     """
     action = order_check(order, user=user)
     repeated = _repeated(order, node=node, user=user)
@@ -108,6 +112,7 @@ def order_check(order: Order, *, user: User) -> Action:
         raise NotAllowed
     if settings.PORTAL_REASON_REQUIRED and not order.by_script and not order.reason.strip():
         raise ReasonMissing
+    parameters_checked(action.parameters, order.parameters)
     return action
 
 
@@ -152,6 +157,7 @@ def jobs_add(
                 requested_by=user,
                 requested_by_name=user.get_username(),
                 reason=order.reason.strip(),
+                parameters=dict(order.parameters),
                 warnings=warnings,
                 address=where.address,
                 request_id=where.request_id[:64],
@@ -188,7 +194,12 @@ def _launch_entry(job: ControlJob, *, at: datetime) -> AuditEntry:
         outcome=Outcome.PENDING,
         target=job_target(job),
         reason=job.reason,
-        after={"action": job.action, "warnings": job.warnings, "batch": job.batch_id},
+        after={
+            "action": job.action,
+            "parameters": job.parameters,
+            "warnings": job.warnings,
+            "batch": job.batch_id,
+        },
         job_id=str(job.pk),
         at=at,
     )
@@ -215,7 +226,7 @@ def _repeated(order: Order, *, node: Node, user: User) -> ControlJob | None:
     ).first()
     if job is None:
         return None
-    same = (job.node_id, job.action, job.reason) == (node.pk, order.action, order.reason.strip())
-    if not same:
+    before = (job.node_id, job.action, job.reason, job.parameters)
+    if before != (node.pk, order.action, order.reason.strip(), order.parameters):
         raise IdempotencyReused
     return job

@@ -129,6 +129,7 @@ def _batch_add(
         requested_by=user,
         requested_by_name=user.get_username(),
         reason=wanted.order.reason.strip(),
+        parameters=dict(wanted.order.parameters),
         warnings=warnings,
         address=where.address,
         request_id=where.request_id[:64],
@@ -148,6 +149,7 @@ def _batch_add(
         "nodes": [node.node_id for node in nodes],
         "size": size,
         "stop_on_failure": batch.stop_on_failure,
+        "parameters": batch.parameters,
         "warnings": warnings,
     }
     _audit(batch, "batch.launch", Actor.of(user), outcome=Outcome.PENDING, after=after, at=at)
@@ -166,6 +168,7 @@ def _repeated(wanted: BatchOrder, nodes: Sequence[Node], *, user: User) -> JobBa
         return None
     asked = (order.action, order.reason.strip(), min(wanted.size or len(nodes), len(nodes)))
     same_order = (batch.action, batch.reason, batch.size) == asked
+    same_order = same_order and batch.parameters == order.parameters
     same_nodes = list(batch.items.values_list("node_id", flat=True)) == [node.pk for node in nodes]
     if not same_order or not same_nodes or batch.stop_on_failure != wanted.stop_on_failure:
         raise IdempotencyReused
@@ -228,7 +231,13 @@ def _launch_next(batch: JobBatch, *, room: int, at: datetime) -> int:
     if room <= 0:
         return 0
     user = batch.requested_by
-    order = Order(action=batch.action, reason=batch.reason, confirmed=True, by_script=True)
+    order = Order(
+        action=batch.action,
+        reason=batch.reason,
+        parameters=batch.parameters,
+        confirmed=True,
+        by_script=True,
+    )
     try:
         if user is None:
             raise NotAllowed

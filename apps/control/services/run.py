@@ -15,7 +15,7 @@ import structlog
 
 from apps.common.time import utc_now
 from apps.control.access import access_of, step_command
-from apps.control.actions import Goal, Step, action_get
+from apps.control.actions import Goal, Step, action_get, watch_limit_s
 from apps.control.models import ControlJob, JobStatus
 from apps.control.remote import run_command
 from apps.control.remote.types import Access, Command, CommandResult, Line, RemoteFailure
@@ -296,7 +296,7 @@ class Run:
         raise _Ended(self._not_reached(step, what, code, remedy))
 
     def _looks(self, step: Step, *, phase: str) -> _Looks:
-        return _Looks(self, step.watch_limit_s, phase)
+        return _Looks(self, watch_limit_s(step, self.job.parameters), phase)
 
     def canceled(self, when: str) -> Ending:
         who = self.keeper.canceled_by or "The portal"
@@ -344,7 +344,7 @@ class Run:
             code=code,
             outcome=(
                 f"clio_run {step.word} ended with exit code {self.exit_code}, but "
-                f"{what} after {step.watch_limit_s:g} s. {seen}"
+                f"{what} after {watch_limit_s(step, self.job.parameters):g} s. {seen}"
             ),
             remedy=remedy or "Look at the node: its runtime may hang. The output may say why.",
         )

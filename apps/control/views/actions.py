@@ -25,7 +25,16 @@ from apps.control.selectors import job_last
 from apps.control.services import Order, control_job_launch
 from apps.control.services.dry_run import Rehearsal, control_job_rehearse
 from apps.control.services.launch import node_number
-from apps.control.views.common import NOTHING_NEW, key_new, key_of, reason_of, user_of
+from apps.control.views.common import (
+    NOTHING_NEW,
+    key_new,
+    key_of,
+    parameter_fields,
+    parameters_meant,
+    parameters_typed,
+    reason_of,
+    user_of,
+)
 from apps.control.views.drafts import draft_drop, draft_keep, draft_of
 from apps.control.warnings import warnings_mark, warnings_of
 from apps.nodes.models import Node
@@ -125,6 +134,8 @@ def node_action_page(request: HttpRequest, node_id: int, action: str) -> HttpRes
     draft = draft_of(request)
     # Ticked again only for the warnings that were read.
     context |= draft | {"confirmed": bool(draft) and draft["seen"] == context["warnings"]}
+    typed = draft.get("parameters", {})
+    context["parameter_fields"] = parameter_fields(wanted.parameters, typed)
     return render(request, "control/action.html", context)
 
 
@@ -134,8 +145,10 @@ def _asks_again(request: HttpRequest, *, at: datetime) -> dict[str, bool]:
 
 
 def _launch(request: HttpRequest, node: Node, action: Action, *, at: datetime) -> HttpResponseBase:
+    parameters = parameters_typed(request, action.parameters)
     order = Order(
         action=action.name,
+        parameters=parameters_meant(parameters),
         reason=reason_of(request),
         confirmed=request.POST.get("confirm") == "yes",
         read=request.POST.get("read", ""),
@@ -146,7 +159,12 @@ def _launch(request: HttpRequest, node: Node, action: Action, *, at: datetime) -
         launched = control_job_launch(node=node, user=user_of(request), order=order, at=at)
     except FreshSignInNeeded:
         seen = warnings_of(node.cluster, action, node_ids=[node_number(node)], at=at)
-        typed = {"reason": order.reason, "key": order.idempotency_key, "seen": seen}
+        typed = {
+            "reason": order.reason,
+            "key": order.idempotency_key,
+            "seen": seen,
+            "parameters": parameters,
+        }
         return to_confirmation(request, back=draft_keep(request, typed))
     except PortalError as error:
         context = _action_context(node, action, at=at) | {
@@ -154,6 +172,7 @@ def _launch(request: HttpRequest, node: Node, action: Action, *, at: datetime) -
             "problem_job": (error.extra or {}).get("job"),
             "unconfirmed": isinstance(error, ConfirmNeeded),
             "reason": order.reason,
+            "parameter_fields": parameter_fields(action.parameters, parameters),
             "confirmed": order.confirmed and not isinstance(error, ConfirmNeeded),
             "key": key_new() if isinstance(error, IdempotencyReused) else order.idempotency_key,
             **_asks_again(request, at=at),
@@ -180,6 +199,7 @@ def _action_context(node: Node, action: Action, *, at: datetime) -> dict[str, An
         "reason_needed": settings.PORTAL_REASON_REQUIRED,
         "read_only": settings.PORTAL_READ_ONLY,
         "reason": "",
+        "parameter_fields": parameter_fields(action.parameters, {}),
         "key": key_new(),
     }
 

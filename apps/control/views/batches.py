@@ -20,9 +20,10 @@ from apps.accounts.sessions import fresh_is, to_confirmation
 from apps.cluster.models import Cluster
 from apps.cluster.selectors import cluster_current
 from apps.common.errors import PortalError
-from apps.control.actions import ACTIONS, Action, action_get
+from apps.control.actions import ACTIONS, PARAMETERS, Action, action_get
 from apps.control.errors import BatchConflict, ConfirmNeeded, IdempotencyReused
 from apps.control.models import BatchItem, JobBatch, JobStatus
+from apps.control.parameters import parameters_checked
 from apps.control.remote.types import RemoteFailure
 from apps.control.selectors import batch_counts, batch_get, batches
 from apps.control.services.dry_run import Rehearsal, control_job_rehearse
@@ -41,6 +42,10 @@ from apps.control.views.common import (
     actor_of,
     key_new,
     key_of,
+    parameter_fields,
+    parameters_given,
+    parameters_meant,
+    parameters_typed,
     query_of,
     reason_of,
     user_of,
@@ -85,6 +90,7 @@ def batch_new_page(request: HttpRequest) -> HttpResponseBase:
         "section": "jobs",
         "given": given,
         "actions": list(ACTIONS.values()),
+        "parameter_fields": parameter_fields(PARAMETERS, given["parameters"]),
         "reason_needed": settings.PORTAL_REASON_REQUIRED,
         "read_only": settings.PORTAL_READ_ONLY,
         "key": draft.get("key") or key_of(request),
@@ -123,6 +129,7 @@ def _given(request: HttpRequest) -> dict[str, Any]:
         "size": fields.get("size", "1").strip()[:9],
         # A box that is not ticked is not sent; on the empty form it is ticked.
         "stop_on_failure": "stop_on_failure" in fields or request.method != "POST",
+        "parameters": parameters_typed(request, PARAMETERS),
         "reason": reason_of(request) or request.GET.get("reason", "")[:REASON_LENGTH],
     }
 
@@ -134,8 +141,9 @@ def _confirmed(request: HttpRequest) -> bool:
 def _chosen(
     cluster: Cluster, given: dict[str, Any], *, at: datetime
 ) -> tuple[Action, list[NodeRow]]:
-    """Raises ActionUnknown, FilterError."""
+    """Raises ActionUnknown, ParameterWrong, FilterError."""
     action = action_get(given["action"])
+    parameters_checked(action.parameters, parameters_meant(given["parameters"]))
     if not given["nodes"]:
         raise FilterError("Say which nodes: none are named.")
     if whole_of(given["size"]) is None:
@@ -190,6 +198,7 @@ def _launch(
         order=Order(
             action=given["action"],
             reason=given["reason"],
+            parameters=parameters_meant(given["parameters"]),
             confirmed=_confirmed(request),
             read=request.POST.get("read", ""),
             fresh=fresh_is(request, at=at),
@@ -232,6 +241,7 @@ def _batch_context(batch: JobBatch, *, at: datetime) -> dict[str, Any]:
         "batch": batch,
         "title": action.title if action else batch.action,
         "items": items,
+        "parameters": parameters_given(action, batch.parameters),
         "kept": kept,
         "counts": counts,
         "done": counts.get("succeeded", 0),
@@ -244,6 +254,7 @@ def _batch_context(batch: JobBatch, *, at: datetime) -> dict[str, Any]:
                 "action": batch.action,
                 "size": str(batch.size),
                 "reason": batch.reason,
+                **{name: str(value) for name, value in batch.parameters.items()},
             }
         )
         if left

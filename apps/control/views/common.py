@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import uuid
+from collections.abc import Mapping, Sequence
 from typing import cast
 from urllib.parse import urlencode
 
@@ -11,6 +12,8 @@ from django.http import HttpRequest
 
 from apps.accounts.models import User
 from apps.audit.services import Actor
+from apps.control.actions import Action
+from apps.control.parameters import Parameter, Values
 
 NOTHING_NEW = 204
 REASON_LENGTH = 2000
@@ -46,6 +49,32 @@ def key_of(request: HttpRequest) -> str:
 def whole_of(text: str) -> int | None:
     """The number in `text`; ``None`` when there is none."""
     return int(text) if _WHOLE.fullmatch(text.strip()) else None
+
+
+def parameters_typed(request: HttpRequest, parameters: Sequence[Parameter]) -> dict[str, str]:
+    """The fields of parameters as they were typed; empty ones are left out."""
+    fields = request.POST if request.method == "POST" else request.GET
+    typed = {one.name: fields.get(one.name, "").strip()[:20] for one in parameters}
+    return {name: text for name, text in typed.items() if text}
+
+
+def parameters_meant(typed: Mapping[str, str]) -> dict[str, int | str]:
+    """Numbers where numbers were typed; anything else is refused by name with the order."""
+    numbers = {name: whole_of(text) for name, text in typed.items()}
+    return {name: text if (n := numbers[name]) is None else n for name, text in typed.items()}
+
+
+def parameter_fields(
+    parameters: Sequence[Parameter], typed: Mapping[str, str]
+) -> list[tuple[Parameter, str]]:
+    """Each with what stands in its field."""
+    return [(one, typed.get(one.name, "")) for one in parameters]
+
+
+def parameters_given(action: Action | None, values: Values) -> list[tuple[Parameter, int]]:
+    """What was said along with a job's action, for its page."""
+    known = () if action is None else action.parameters
+    return [(one, values[one.name]) for one in known if one.name in values]
 
 
 def query_of(pairs: dict[str, str]) -> str:

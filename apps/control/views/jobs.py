@@ -20,7 +20,7 @@ from apps.control.errors import JobOver
 from apps.control.models import ControlJob, JobLine, JobStatus, JobTransition
 from apps.control.selectors import JobFilter, job_get, job_lines, jobs
 from apps.control.services import control_job_cancel
-from apps.control.views.common import NOTHING_NEW, actor_of, query_of, whole_of
+from apps.control.views.common import NOTHING_NEW, actor_of, parameters_given, query_of, whole_of
 from apps.nodes.maintenance import maintenance_of, nodes_in_maintenance
 
 JOBS_PER_PAGE = 50
@@ -124,6 +124,7 @@ def _job_context(job: ControlJob, *, at: datetime) -> dict[str, Any]:
         "section": "jobs",
         "job": job,
         "title": action.title if action else job.action,
+        "parameters": parameters_given(action, job.parameters),
         "transitions": transitions,
         "checks": checks,
         "cursor": f"{newest}.{len(checks)}.{asked}",
