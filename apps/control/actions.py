@@ -86,7 +86,7 @@ WATCH = Parameter(
     words="How long the node may take after each command to be down, or to answer; then the job "
     f"has failed. Left out: {STOP.watch_limit_s:g} s to be down, {START.watch_limit_s:g} s to "
     "answer.",
-    unit="s",
+    unit="seconds",
     least=5,
     most=1800,
 )
