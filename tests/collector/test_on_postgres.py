@@ -2,17 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
-
 import pytest
 
-from tests.services import POSTGRES_URL
+from tests.on_postgres import run_on_postgres
 
-TESTS = Path(__file__).resolve().parent.parent
 WHOLE = [
     "collector/test_crew.py",
     "collector/test_tasks.py",
@@ -36,23 +29,7 @@ ROUNDS = [
 @pytest.mark.postgres
 @pytest.mark.timeout(600)
 def test_on_postgres() -> None:
-    """In a process of its own: the settings choose the database when they are loaded."""
-    database = urlunsplit(urlsplit(POSTGRES_URL)._replace(path=f"/collector_{os.getpid()}"))
     rounds = [f"collector/test_rounds.py::{name}" for name in ROUNDS]
-    done = subprocess.run(
-        [
-            *(sys.executable, "-m", "pytest", "-q", "--no-header", "-p", "no:cacheprovider"),
-            # A thousand nodes say the same of SQLite and PostgreSQL, and take their time.
-            *("--create-db", "-k", "not 1000"),
-            *(str(TESTS / name) for name in WHOLE + rounds),
-        ],
-        cwd=TESTS.parent,
-        env=os.environ
-        | {"CLIO_PORTAL_DATABASE_URL": database, "PYTEST_ADDOPTS": "", "PYTEST_XDIST_WORKER": ""},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-2000:]
-    assert "passed" in done.stdout
+    # A thousand nodes say the same of SQLite and PostgreSQL, and take their time.
+    named = (f"tests/{name}" for name in WHOLE + rounds)
+    run_on_postgres("collector", "-k", "not 1000", *named)
