@@ -45,8 +45,6 @@ def parameters_checked(parameters: Sequence[Parameter], given: Mapping[str, Any]
             names = " and ".join(known) or "none"
             message = f"The action has no parameter {str(name)[:40]!r}."
             raise ParameterWrong(str(name)[:40], message, f"Its parameters: {names}.")
-        if value is None:
-            continue
         least, most = parameter.least, parameter.most
         if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
             wanted = f"a whole number from {least} to {most} ({parameter.unit})"

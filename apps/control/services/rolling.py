@@ -32,6 +32,7 @@ from apps.control.models import (
     JobStatus,
 )
 from apps.control.models.batches import OPEN
+from apps.control.parameters import ParameterWrong
 from apps.control.services.launch import (
     Order,
     jobs_add,
@@ -242,8 +243,9 @@ def _launch_next(batch: JobBatch, *, room: int, at: datetime) -> int:
         if user is None:
             raise NotAllowed
         order_check(order, user=user)
-    except (NotAllowed, ReadOnly) as refusal:
-        # The right was taken away since: nothing more is begun in that person's name.
+    except (NotAllowed, ReadOnly, ParameterWrong) as refusal:
+        # The right was taken away since, or a newer portal knows other bounds: nothing more is
+        # begun in that person's name.
         _items_skip(batch, refusal.message)
         return 0
     chosen = _items_ready(batch, room=room)
