@@ -72,7 +72,12 @@ def wait_until_somebody_waits() -> None:
     """Until a connection waits for a lock of another one."""
     for _ in range(SOON_S * 50):
         with connection.cursor() as cursor:
-            cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
+            # Within a transaction what others do is kept as it was first looked at.
+            cursor.execute("SELECT pg_stat_clear_snapshot()")
+            cursor.execute(
+                "SELECT count(*) FROM pg_stat_activity "
+                "WHERE wait_event_type = 'Lock' AND datname = current_database()"
+            )
             if cursor.fetchone()[0]:
                 return
         time.sleep(0.02)
@@ -126,7 +131,7 @@ def test_a_canceled_batch_that_waits_for_a_job_holds_nothing_that_the_job_needs(
 
 def test_two_launches_on_the_same_nodes_wait_in_one_line() -> None:
     """Whatever the order in which each of them was told its nodes."""
-    nodes = list(Node.objects.order_by("pk"))
+    nodes, user = list(Node.objects.order_by("pk")), kit.operator()
     order = Order(action="status", confirmed=True, fresh=True, by_script=True)
 
     def launch(chosen: list[Node]) -> list[ControlJob]:
@@ -140,9 +145,8 @@ def test_two_launches_on_the_same_nodes_wait_in_one_line() -> None:
                 where=RequestContext(),
             )
 
-    user = kit.operator()
     with transaction.atomic():
-        ControlJob.objects.filter(pk__in=[job.pk for job in launch(nodes[:1])])
+        launch(nodes[:1])
         second = begun(lambda: launch(nodes[::-1]))
         wait_until_somebody_waits()
         launch(nodes[1:])  # the second one waits for node 0, and has taken none of these
@@ -152,7 +156,7 @@ def test_two_launches_on_the_same_nodes_wait_in_one_line() -> None:
 
 
 def test_a_job_ends_while_maintenance_of_its_node_begins() -> None:
-    (job,) = [kit.launch(0, "restart").job]
+    job = kit.launch(0, "restart").job
     with transaction.atomic():
         nodes_lock([job.node_id])
         end = begun(lambda: control_job_cancel(job, actor=Actor.portal(), at=utc_now()))

@@ -60,8 +60,7 @@ def parameters_typed(request: HttpRequest, parameters: Sequence[Parameter]) -> d
 
 def parameters_meant(typed: Mapping[str, str]) -> dict[str, int | str]:
     """Numbers where numbers were typed; anything else is refused by name with the order."""
-    numbers = {name: whole_of(text) for name, text in typed.items()}
-    return {name: text if (n := numbers[name]) is None else n for name, text in typed.items()}
+    return {name: text if whole_of(text) is None else int(text) for name, text in typed.items()}
 
 
 def parameter_fields(
