@@ -1,16 +1,52 @@
 """The WSGI application, for gunicorn and for the single mode's own server."""
 
+from __future__ import annotations
+
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from django.core.wsgi import get_wsgi_application
 
+from apps.common.repeats import Headers, Question, answer_again, answer_keep, question_of
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "clio_portal.settings")
-_portal = get_wsgi_application()
+
+Environ = dict[str, Any]
+StartResponse = Callable[..., Callable[[bytes], object]]
+
+_django = get_wsgi_application()
 
 
-def application(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+def application(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+    """Answers a question that was asked a moment ago with a copy, and others by Django."""
+    question = question_of(environ)
+    if question is None:
+        return _portal(environ, start_response)
+    again = answer_again(question, request_id=environ.get("HTTP_X_REQUEST_ID", ""))
+    if again is not None:
+        start_response(again.status, again.headers)
+        return [again.body]
+    return _answer_and_keep(question, environ, start_response)
+
+
+def _answer_and_keep(
+    question: Question, environ: Environ, start_response: StartResponse
+) -> Iterable[bytes]:
+    started: list[tuple[str, Headers]] = []
+
+    def start(
+        status: str, headers: list[tuple[str, str]], exc_info: Any = None
+    ) -> Callable[[bytes], object]:
+        started.append((status, headers))
+        return start_response(status, headers, exc_info)
+
+    response = _portal(environ, start)
+    answer_keep(question, *started[-1], response)
+    return response
+
+
+def _portal(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
     """Django, which adds the sub-path to addresses but does not take it off the asked one.
 
     A proxy may leave the sub-path on or take it off: both work.
@@ -21,4 +57,4 @@ def application(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]
     path: str = environ.get("PATH_INFO", "")
     if sub_path and (path == sub_path or path.startswith(f"{sub_path}/")):
         environ["PATH_INFO"] = path[len(sub_path) :] or "/"
-    return _portal(environ, start_response)
+    return _django(environ, start_response)

@@ -17,10 +17,11 @@ from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
 
 from apps.accounts.models import ApiToken, User
-from apps.accounts.recent_tokens import recent_token
+from apps.accounts.recent_tokens import recent_token, token_believed_for
 from apps.accounts.services.tokens import token_refused
 from apps.accounts.statements import tokens_by_key
 from apps.common.client_address import client_address
+from apps.common.repeats import claims_of
 from apps.common.time import utc_now
 
 log = structlog.get_logger(__name__)
@@ -58,9 +59,17 @@ class ApiTokenAuthentication(BaseAuthentication):
 
 
 def _token_of(request: Request, secret: str, *, at: datetime) -> ApiToken | None:
-    if request.method in SAFE_METHODS:
-        return recent_token(secret, token_find, at=at)
-    return token_find(secret)
+    if request.method not in SAFE_METHODS:
+        return token_find(secret)
+    read = recent_token(secret, token_find, at=at)
+    if read is None:
+        return None
+    read_at, token = read
+    until = read_at + token_believed_for()
+    if token.expiry is not None:
+        until = min(until, token.expiry)
+    claims_of(request._request).until_s = until.timestamp()
+    return token
 
 
 def token_find(secret: str) -> ApiToken | None:

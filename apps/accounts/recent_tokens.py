@@ -3,7 +3,8 @@
 Only for requests that read. What changes something looks its token up every time, and what
 revokes a token, or changes who may do what, calls `recent_tokens_forget` first thing after:
 so only another process can believe a token longer, and for `PORTAL_LIVE_CACHE_S` (≤ 0.25 s),
-as long as the figures that it reads are kept.
+as long as the figures that it reads are kept. It is read again at half of that time, for what
+may be kept after that.
 """
 
 from __future__ import annotations
@@ -15,36 +16,47 @@ from django.conf import settings
 from knox.crypto import hash_token
 
 from apps.accounts.models import ApiToken
+from apps.common.repeats import answers_forget
 
 MOST = 1_000
 """More tokens than that within a moment are rather guessed ones: none is kept."""
 
-_held: dict[str, tuple[datetime, ApiToken]] = {}
+Read = tuple[datetime, ApiToken]
+"""A token, and when it was read."""
+
+_held: dict[str, Read] = {}
 """By digest: a secret is nowhere kept in clear."""
 
 
 def recent_token(
     secret: str, find: Callable[[str], ApiToken | None], *, at: datetime
-) -> ApiToken | None:
+) -> Read | None:
     """The token as `find` gives it, now or a moment ago; with its user and permissions.
 
     Threads share the object: it is for reading.
     """
-    keep = timedelta(seconds=settings.PORTAL_LIVE_CACHE_S)
+    held = _held  # not what is current by then: what was forgotten meanwhile would come back
     digest = hash_token(secret)
-    held = _held.get(digest)
-    if held is not None and timedelta(0) <= at - held[0] < keep:
-        return held[1]
+    read = held.get(digest)
+    if read is not None and timedelta(0) <= at - read[0] < token_believed_for() / 2:
+        return read
     token = find(secret)
     if token is None:
-        _held.pop(digest, None)
+        held.pop(digest, None)
         return None
-    if len(_held) >= MOST:
-        _held.clear()
-    _held[digest] = (at, token)
-    return token
+    if len(held) >= MOST:
+        held.clear()
+    read = held[digest] = (at, token)
+    return read
+
+
+def token_believed_for() -> timedelta:
+    """How long a token is believed after it was read."""
+    return timedelta(seconds=settings.PORTAL_LIVE_CACHE_S)
 
 
 def recent_tokens_forget() -> None:
     """The next request with any token looks it up."""
-    _held.clear()
+    global _held
+    _held = {}
+    answers_forget()

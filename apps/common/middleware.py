@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 import time
 import uuid
 from collections.abc import Callable
@@ -16,12 +15,11 @@ from django.http.response import HttpResponseBase
 from apps.common.client_address import client_address
 from apps.common.error_views import portal_error_response
 from apps.common.errors import PortalError
-from apps.common.request_context import RequestContext, request_context_set
+from apps.common.request_context import REQUEST_ID, RequestContext, request_context_set
 
 log = structlog.get_logger(__name__)
 LEVELS = logging.getLogger(__name__)
 
-REQUEST_ID = re.compile(r"[A-Za-z0-9_-]{8,64}")
 LIVE_PATHS = ("/api/", "/fragments/", "/static/", "/healthz", "/readyz")
 
 

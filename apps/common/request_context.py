@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+
+REQUEST_ID = re.compile(r"[A-Za-z0-9_-]{8,64}")
+"""What a caller may name a request; anything else is replaced."""
 
 
 @dataclass(frozen=True, slots=True)

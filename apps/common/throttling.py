@@ -16,6 +16,7 @@ from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
 
 from apps.common.client_address import client_address
+from apps.common.repeats import claims_of, repeats_take
 
 if TYPE_CHECKING:  # the framework imports this module while its views are being made
     from rest_framework.views import APIView
@@ -40,10 +41,17 @@ class CallerThrottle(BaseThrottle):
 
     def allow_request(self, request: Request, view: APIView) -> bool:
         now = time.time()
+        claims = claims_of(request._request)
         for whose, limit in limits_of(request):
-            if limit and _count(f"throttle:{whose}", int(now // WINDOW_S)) > limit:
+            if not limit:
+                continue
+            key = f"throttle:{whose}:{int(now // WINDOW_S)}"
+            left = limit - _count(key)
+            if left < 0:
                 self._wait_s = WINDOW_S - now % WINDOW_S
                 return False
+            claims.counts.append(key)
+            claims.left = left if claims.left is None else min(left, claims.left)
         return True
 
     def wait(self) -> float | None:
@@ -66,14 +74,14 @@ def limits_of(request: Request) -> Iterator[Limit]:
     yield f"user:{user.pk}", settings.PORTAL_RATE_USER
 
 
-def _count(name: str, window: int) -> int:
-    """How many this one is of the window, from 1."""
-    key = f"{name}:{window}"
+def _count(key: str) -> int:
+    """How many there were with this one, from 1; with what was answered by copies meanwhile."""
+    more = 1 + repeats_take(key)
     try:
         try:
-            return cache.incr(key)
+            return cache.incr(key, more)
         except ValueError:  # the first of this minute; another process may be as quick
-            return 1 if cache.add(key, 1, 2 * WINDOW_S) else cache.incr(key)
+            return more if cache.add(key, more, 2 * WINDOW_S) else cache.incr(key, more)
     except (RedisError, ValueError) as error:
         log.warning("requests are not counted", error=str(error))
         return 0

@@ -8,13 +8,7 @@ import socket
 from celery import Task, shared_task
 
 from apps.common.time import utc_now
-from apps.control.services import (
-    batches_advance,
-    control_job_run,
-    job_followed_up,
-    jobs_dispatch_again,
-    jobs_reap,
-)
+from apps.control.services import control_job_run, control_tend, job_followed_up
 
 
 @shared_task(bind=True)
@@ -28,8 +22,4 @@ def control_job_run_task(self: Task, job_pk: int) -> None:  # type: ignore[type-
 
 @shared_task
 def control_tend_task() -> None:
-    """Close what was abandoned; go on with batches; send again what got lost."""
-    at = utc_now()
-    jobs_reap(at=at)
-    batches_advance(at=at)
-    jobs_dispatch_again(at=at)
+    control_tend(at=utc_now())

@@ -21,6 +21,7 @@ from django.core.cache import caches
 from apps.cluster.models import Cluster
 from apps.cluster.selectors import cluster_current
 from apps.common.made_once import made_once
+from apps.common.repeats import Span, answers_forget
 from apps.nodes.freshness import cursor_of
 from apps.nodes.rows import StoredNodes, Topology, topology_build
 from apps.nodes.selectors import stored_nodes
@@ -87,6 +88,12 @@ def topology_cached(*, at: datetime) -> Topology:
         return _topology[1]
 
 
+def topology_span(topology: Topology) -> Span:
+    """How long an answer made of it may be given out."""
+    until = topology.at + timedelta(seconds=settings.PORTAL_LIVE_CACHE_S)
+    return Span((topology.at + _look_lasts()).timestamp(), until.timestamp())
+
+
 def topology_cache_clear() -> None:
     """Forget all copies, as if nothing had ever been read; for tests."""
     global _look, _stored, _topology
@@ -96,10 +103,20 @@ def topology_cache_clear() -> None:
             if _stored:
                 caches["live"].set(_stored_key(_stored.cluster_pk, _stored.poll_number), None)
         _look, _stored, _topology = None, None, None
+        answers_forget()
 
 
 def _is_fresh(look: Look, *, at: datetime) -> bool:
-    return timedelta(0) <= at - look.at < timedelta(seconds=settings.PORTAL_LIVE_CACHE_S)
+    return timedelta(0) <= at - look.at < _look_lasts()
+
+
+def _look_lasts() -> timedelta:
+    """Where Redis shares looks, all web processes go by one as long as its answers are given out.
+
+    A process that is alone looks again at half of that time, for answers that are not needed yet.
+    """
+    whole = timedelta(seconds=settings.PORTAL_LIVE_CACHE_S)
+    return whole if settings.PORTAL_REDIS_URL else whole / 2
 
 
 def _look_read(*, at: datetime) -> Look:

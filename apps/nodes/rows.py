@@ -112,6 +112,8 @@ class NodeRow:
 class Topology:
     """The whole cluster at one instant, as last collected."""
 
+    at: datetime
+    """That instant: states and ages are as of then."""
     polled_at: datetime | None
     age_s: float | None
     stale: bool
@@ -278,6 +280,7 @@ def topology_build(cluster: Cluster, stored: StoredNodes, *, at: datetime) -> To
     ]
     counted = Counter(row.state for row in rows)
     return Topology(
+        at=at,
         polled_at=cluster.polled_at,
         age_s=age_s(cluster.polled_at, at=at),
         stale=bool(silence),

@@ -7,11 +7,9 @@ import time
 
 import redis
 import structlog
-from celery import signals
 from celery.beat import Service
 from celery.worker import state
 from django.conf import settings
-from django.db import close_old_connections
 
 from clio_portal.beat import PortalScheduler
 from clio_portal.celery import QUEUES, app
@@ -65,7 +63,6 @@ class Background:
 
     def start(self) -> None:
         """Raises RuntimeError when the Celery worker does not come up."""
-        signals.task_prerun.connect(_connections_check, weak=False)
         self._thread.start()
         if not self._ready.wait(READY_DEADLINE_S):
             raise RuntimeError("The Celery worker did not start; see the log above.")
@@ -84,8 +81,3 @@ class Background:
 
     def _on_ready(self, consumer: object) -> None:
         self._ready.set()
-
-
-def _connections_check(**kwargs: object) -> None:
-    """Threads live on: a database connection that broke must not stay with one."""
-    close_old_connections()

@@ -9,11 +9,13 @@ from __future__ import annotations
 import asyncio
 import io
 import sys
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from collections.abc import Awaitable, Callable, Generator, Iterable, MutableMapping
+from contextlib import contextmanager
 from typing import Any
 
 import structlog
 
+from apps.common.repeats import Question, answer_again, is_asked_often, question_of
 from clio_portal.single.threads import STALLED_S, ElasticThreads
 
 log = structlog.get_logger(__name__)
@@ -42,6 +44,8 @@ class WsgiBridge:
         self._application = application
         self._threads = threads
         self._waiting = 0
+        self._making: dict[bytes, asyncio.Event] = {}
+        self._renewals: set[asyncio.Task[None]] = set()
         self._watch: asyncio.Task[None] | None = None
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
@@ -51,9 +55,50 @@ class WsgiBridge:
         if body is None:
             await _send_whole(send, 413, TOO_LARGE_HEADERS, TOO_LARGE)
             return
+        environ = environ_of(scope, body)
+        question = question_of(environ)
+        if question is None or not is_asked_often(question):
+            await self._exchange(environ, receive, send)
+        elif not await self._send_copy(question, environ, send):
+            with self._made(question):
+                await self._exchange(environ, receive, send)
+
+    async def _send_copy(self, question: Question, environ: dict[str, Any], send: Send) -> bool:
+        """Answer with a copy, without a thread. While the next answer is being made for one, the
+        others wait for it instead of making their own.
+        """
+        request_id = environ.get("HTTP_X_REQUEST_ID", "")
+        answer = answer_again(question, request_id=request_id, may_renew=True)
+        if answer is None and (made := self._making.get(question.digest)) is not None:
+            await made.wait()
+            answer = answer_again(question, request_id=request_id)
+        if answer is None:
+            return False
+        if answer.renews:
+            renewal = asyncio.create_task(self._renew(question, environ))
+            self._renewals.add(renewal)  # the loop itself holds none
+            renewal.add_done_callback(self._renewals.discard)
+        await _send_whole(send, _status(answer.status), _encoded(answer.headers), answer.body)
+        return True
+
+    async def _renew(self, question: Question, environ: dict[str, Any]) -> None:
+        """Once more, for those to come: the application keeps its own answer."""
+        with self._made(question):
+            await self._exchange(environ, _disconnected, _nowhere)
+
+    @contextmanager
+    def _made(self, question: Question) -> Generator[None]:
+        made = self._making.setdefault(question.digest, asyncio.Event())
+        try:
+            yield
+        finally:
+            self._making.pop(question.digest, None)
+            made.set()
+
+    async def _exchange(self, environ: dict[str, Any], receive: Receive, send: Send) -> None:
         loop = asyncio.get_running_loop()
         done: asyncio.Future[None] = loop.create_future()
-        exchange = _Exchange(self._application, environ_of(scope, body), loop, receive, send, done)
+        exchange = _Exchange(self._application, environ, loop, receive, send, done)
         self._waiting += 1
         if self._watch is None:
             self._watch = loop.create_task(self._relieve())
@@ -116,11 +161,8 @@ class _Exchange:
     def _start(
         self, status: str, headers: list[tuple[str, str]], exc_info: object = None
     ) -> Callable[[bytes], object]:
-        self._status = int(status.split(" ", maxsplit=1)[0])
-        self._headers = [
-            (name.lower().encode("latin-1"), value.strip().encode("latin-1"))
-            for name, value in headers
-        ]
+        self._status = _status(status)
+        self._headers = _encoded(headers)
         return _no_write
 
     def _stream(self, chunks: Iterable[bytes]) -> None:
@@ -172,6 +214,14 @@ class _Exchange:
             self._done.set_exception(error)
 
 
+async def _disconnected() -> Message:
+    return {"type": "http.disconnect"}
+
+
+async def _nowhere(message: Message) -> None:
+    pass
+
+
 async def _awaited(send: Send, message: Message) -> None:
     await send(message)
 
@@ -185,6 +235,16 @@ async def _send_whole(
 
 def _start_message(status: int, headers: list[tuple[bytes, bytes]]) -> Message:
     return {"type": "http.response.start", "status": status, "headers": headers}
+
+
+def _status(line: str) -> int:
+    return int(line.split(" ", maxsplit=1)[0])
+
+
+def _encoded(headers: Iterable[tuple[str, str]]) -> list[tuple[bytes, bytes]]:
+    return [
+        (name.lower().encode("latin-1"), value.strip().encode("latin-1")) for name, value in headers
+    ]
 
 
 async def _body(receive: Receive) -> bytes | None:

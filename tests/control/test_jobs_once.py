@@ -31,6 +31,7 @@ from apps.control.models import (
 from apps.control.services import (
     control_job_cancel,
     control_job_run,
+    control_tend,
     jobs_dispatch_again,
     jobs_reap,
 )
@@ -194,6 +195,20 @@ def test_a_job_that_nobody_begins_is_closed_and_then_not_run(settings: Settings)
     assert (done.status, done.outcome_code) == ("timed_out", "not_begun")
     assert "Nothing was done" in done.outcome
     assert job_claim(job.pk, holder="late", at=in_s(62)) is None
+
+
+@pytest.mark.usefixtures("nodes")
+def test_tending_costs_two_queries_while_nothing_is_under_way(
+    settings: Settings, django_assert_num_queries: Any
+) -> None:
+    settings.PORTAL_JOB_QUEUE_LIMIT_S = 60
+    with django_assert_num_queries(2):
+        control_tend(at=in_s(0))
+    job = launch(1).job
+    control_tend(at=in_s(61))
+    assert fresh(job).status == "timed_out"
+    with django_assert_num_queries(2):
+        control_tend(at=in_s(62))
 
 
 @pytest.mark.usefixtures("nodes")

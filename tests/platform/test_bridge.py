@@ -8,6 +8,7 @@ import json
 import socket
 import threading
 from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -68,8 +69,9 @@ def application() -> Application:
     return Application()
 
 
-@pytest.fixture(scope="module")
-def port(application: Application) -> Generator[int]:
+@contextmanager
+def served(application: Callable[..., Iterable[bytes]]) -> Generator[int]:
+    """Its port."""
     threads = ElasticThreads(name="bridge", base=2)
     server = uvicorn.Server(
         uvicorn.Config(
@@ -89,6 +91,12 @@ def port(application: Application) -> Generator[int]:
         server.should_exit = True
         thread.join(DEADLINE_S)
     threads.close()
+
+
+@pytest.fixture(scope="module")
+def port(application: Application) -> Generator[int]:
+    with served(application) as port:
+        yield port
 
 
 @pytest.fixture

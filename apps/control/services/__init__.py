@@ -17,6 +17,7 @@ from apps.control.services.rolling import (
     job_followed_up,
 )
 from apps.control.services.run import control_job_run
+from apps.control.services.tend import control_tend
 
 __all__ = [
     "BatchOrder",
@@ -32,6 +33,7 @@ __all__ = [
     "control_job_launch",
     "control_job_rehearse",
     "control_job_run",
+    "control_tend",
     "job_dispatch",
     "job_followed_up",
     "jobs_dispatch_again",

@@ -1,0 +1,206 @@
+"""The same question of the same caller, asked again within a moment, gets the same answer.
+
+Many clients of one account ask for the same figures at once. The first of them goes through
+everything: its token is looked up, it is counted, the answer is made. The others get a copy,
+for as long as the figures in it may be given out (`PORTAL_LIVE_CACHE_S`, ≤ 0.25 s). Whatever
+revokes a token, or changes who may do what, calls `answers_forget`.
+
+Only what a view has allowed with `repeat_allow` is kept: answers to tokens, never to cookies.
+Copies count towards the caller's limits.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from threading import Lock
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+
+from apps.common.request_context import REQUEST_ID
+
+MOST = 256
+"""Kept answers. Where callers differ so much, little would be asked twice."""
+MOST_COUNTS = 1_000
+"""Most are of minutes that have passed: nobody asks for them any more."""
+DIGEST_BYTES = 20
+ASKED = ("PATH_INFO", "QUERY_STRING", "REMOTE_ADDR", "wsgi.url_scheme")
+REQUEST_LOG = logging.getLogger("apps.common.middleware")
+Headers = Sequence[tuple[str, str]]
+
+
+@dataclass(slots=True)
+class Claims:
+    """What is known of a request's caller: set by who let it in, read by `repeat_allow`."""
+
+    until_s: float = 0.0
+    """How long its token is believed, in Unix seconds. 0: it has none."""
+    left: int | None = None
+    """How many more requests it has in this minute; ``None``: any number."""
+    counts: list[str] = field(default_factory=list)
+    """Under which names it was counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """From when on a newer answer can be made, and until when this one may be given; Unix seconds.
+
+    In between, one caller has the next one made, while all are given this one.
+    """
+
+    newer_from_s: float
+    until_s: float
+
+
+@dataclass(slots=True)
+class Terms:
+    """When an answer may be given again, and how often."""
+
+    span: Span
+    left: int | None
+    counts: list[str]
+    is_being_renewed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One whole answer, as a server sends it."""
+
+    status: str
+    headers: Headers
+    body: bytes
+    terms: Terms
+    renews: bool = False
+    """Whoever gets this copy is to have its request answered once more, for the next ones."""
+
+
+Kept = dict[bytes, Answer]
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A request whose answer may be kept.
+
+    `digest`: of all that the answer may depend on; a token must nowhere be kept in clear.
+    `kept`: where the answer goes. Not what is current by then: what was forgotten while it
+    was made would come back.
+    """
+
+    digest: bytes
+    kept: Kept
+
+
+_kept: Kept = {}
+_repeated: dict[str, int] = {}
+_lock = Lock()
+
+
+def claims_of(request: HttpRequest) -> Claims:
+    """The request's own; made when first asked for."""
+    claims: Claims | None = getattr(request, "portal_claims", None)
+    if claims is None:
+        claims = Claims()
+        request.portal_claims = claims  # type: ignore[attr-defined]
+    return claims
+
+
+def repeat_allow(request: HttpRequest, response: HttpResponse, span: Span) -> None:
+    """A view's word that this answer holds so long, for whoever asks with the same token."""
+    claims = claims_of(request)
+    until_s = min(span.until_s, claims.until_s)
+    if until_s > time.time():
+        span = Span(span.newer_from_s, until_s)
+        response.portal_terms = Terms(span, claims.left, claims.counts)  # type: ignore[attr-defined]
+
+
+def question_of(environ: Mapping[str, Any]) -> Question | None:
+    """Of a WSGI environment (PEP 3333); ``None`` when its answer is never kept.
+
+    At the log level DEBUG none is, so that every request has its line.
+    """
+    if (
+        REQUEST_LOG.isEnabledFor(logging.DEBUG)
+        or environ["REQUEST_METHOD"] != "GET"
+        or "HTTP_AUTHORIZATION" not in environ
+        or "HTTP_COOKIE" in environ
+        or environ.get("CONTENT_LENGTH", "0") not in ("", "0")
+    ):
+        return None
+    parts = [str(environ.get(name, "")) for name in ASKED]
+    parts += [
+        f"{name}\0{value}"
+        for name, value in environ.items()
+        if name.startswith("HTTP_") and name != "HTTP_X_REQUEST_ID"
+    ]
+    text = "\0\0".join(parts).encode("utf-8", "surrogatepass")
+    return Question(blake2b(text, digest_size=DIGEST_BYTES).digest(), _kept)
+
+
+def answer_again(question: Question, *, request_id: str, may_renew: bool = False) -> Answer | None:
+    """The kept answer, with an id of its own, if it holds for one more request.
+
+    `request_id`: as the caller gave it; replaced when it is not well formed. `may_renew`: can
+    this request still go through everything, after it was answered? One is told to, and is
+    counted by that.
+    """
+    answer = question.kept.get(question.digest)
+    if answer is None:
+        return None
+    terms, now_s = answer.terms, time.time()
+    with _lock:
+        if terms.span.until_s <= now_s or terms.left == 0:
+            return None
+        renews = may_renew and not terms.is_being_renewed and terms.span.newer_from_s <= now_s
+        if renews:
+            terms.is_being_renewed = True
+        else:
+            _count(terms)
+    own_id = request_id if REQUEST_ID.fullmatch(request_id) else uuid.uuid4().hex
+    headers = [
+        (name, own_id if name == "X-Request-ID" else value) for name, value in answer.headers
+    ]
+    return Answer(answer.status, headers, answer.body, terms, renews)
+
+
+def _count(terms: Terms) -> None:
+    if terms.left is not None:
+        terms.left -= 1
+    if len(_repeated) >= MOST_COUNTS:
+        _repeated.clear()
+    for name in terms.counts:
+        _repeated[name] = _repeated.get(name, 0) + 1
+
+
+def is_asked_often(question: Question) -> bool:
+    """Was there an answer to it that could be given again, lately?"""
+    return question.digest in question.kept
+
+
+def answer_keep(question: Question, status: str, headers: Headers, response: object) -> None:
+    """Keep it, if its view has allowed that."""
+    terms: Terms | None = getattr(response, "portal_terms", None)
+    if terms is None or not isinstance(response, HttpResponse) or response.cookies:
+        return
+    kept = question.kept
+    if len(kept) >= MOST and question.digest not in kept:
+        kept.clear()
+    kept[question.digest] = Answer(status, list(headers), response.content, terms)
+
+
+def answers_forget() -> None:
+    """Every next request goes through everything."""
+    global _kept
+    _kept = {}
+
+
+def repeats_take(name: str) -> int:
+    """How many copies were given under this name since the last call: to be counted now."""
+    if name not in _repeated:
+        return 0
+    with _lock:
+        return _repeated.pop(name, 0)
