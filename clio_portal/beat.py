@@ -31,6 +31,9 @@ SILENT_S = 5.0
 RENEW_S = 1.0
 KEPT_MS = 10 * 60 * 1000
 REDIS_TIMEOUT_S = 3.0
+SPREAD_S = 2.0
+"""Within this time of each other the entries are sent: together they would hold up pages that
+the same process serves."""
 
 # In one step: take the place if it is as it was seen.
 TAKE = """
@@ -105,7 +108,10 @@ class Leadership:
 
 
 class PortalScheduler(Scheduler):
-    """Sends each entry of the schedule every so many seconds, the first time at once."""
+    """Sends each entry of the schedule every so many seconds, the first time at once.
+
+    From the second time on each has a moment of its own.
+    """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._due: dict[str, float] = {}
@@ -133,15 +139,19 @@ class PortalScheduler(Scheduler):
             self._due.clear()  # whoever begins to lead begins at once
             return RENEW_S / 2
         now = time.monotonic()
-        entries: dict[str, ScheduleEntry] = self.schedule
-        for name, entry in entries.items():
-            due = self._due.get(name, now)
-            if due > now:
+        entries: dict[str, ScheduleEntry] = self.schedule  # in no order of ours
+        given: dict[str, dict[str, Any]] = self.app.conf.beat_schedule
+        for place, name in enumerate(given):
+            every_s: float = given[name]["schedule"]
+            due = self._due.get(name)
+            if due is None:
+                self._due[name] = now + every_s + place / len(given) * SPREAD_S
+            elif due <= now:
+                # By the grid, so that it does not drift; what was missed is not made up for.
+                self._due[name] = due + every_s * (1 + (now - due) // every_s)
+            else:
                 continue
-            every_s = self.app.conf.beat_schedule[name]["schedule"]
-            # By the grid, so that it does not drift; but what was missed is not made up for.
-            self._due[name] = due + every_s if due + every_s > now else now + every_s
-            self._send(entry)
+            self._send(entries[name])
         soonest = min(self._due.values(), default=now + RENEW_S)
         return min(max(soonest - time.monotonic(), 0.0), RENEW_S / 2)
 

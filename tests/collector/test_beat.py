@@ -122,3 +122,23 @@ def test_a_clock_that_is_set_neither_stops_it_nor_makes_it_hurry(
     scheduler.tick()
     scheduler.tick()
     assert sent.count("collect-system") == 1, "what was missed is not made up for"
+
+
+def test_after_the_first_time_they_are_not_sent_together(
+    monkeypatch: pytest.MonkeyPatch, settings: Any
+) -> None:
+    settings.PORTAL_REDIS_URL = ""
+    monkeypatch.setattr(beat, "signs_give", lambda *_, **__: True)
+    mono = Clock()
+    monkeypatch.setattr("clio_portal.beat.time.monotonic", mono)
+    sent: list[str] = []
+    scheduler = PortalScheduler(app=app)
+    monkeypatch.setattr(scheduler, "_send", lambda entry: sent.append(entry.name))
+    together = []
+    for _ in range(40 * 100):
+        sent.clear()
+        scheduler.tick()
+        together.append(len(sent))
+        mono.now += 0.01
+    assert together[0] == len(app.conf.beat_schedule)
+    assert max(together[1:]) == 1

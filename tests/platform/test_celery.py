@@ -10,7 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 from celery import signals
-from celery.fixups.django import DjangoWorkerFixup
+from celery.fixups import django as fixup
 from django.db import connections
 
 from clio_portal.celery import app
@@ -58,7 +58,8 @@ def test_a_task_leaves_its_database_connection_to_the_next_one(
     closed: list[str] = []
     connections["default"].ensure_connection()
     monkeypatch.setattr(connections["default"], "close", lambda: closed.append("closed"))
-    DjangoWorkerFixup(app).close_database()  # before each task, and after it
+    worker = fixup.DjangoWorkerFixup(app)  # type: ignore[attr-defined]  # the stubs lack it
+    worker.close_database()  # before each task, and after it
     assert closed == []
 
 
