@@ -1,11 +1,10 @@
-from importlib import import_module
-
 from django.apps import AppConfig
-from django.conf import settings
-from django.contrib.admin.apps import AdminConfig
+from django.contrib.admin.apps import SimpleAdminConfig
 
 
-class PortalAdminConfig(AdminConfig):
+class PortalAdminConfig(SimpleAdminConfig):
+    """Its pages are loaded with the addresses (`urls`): only web processes need them."""
+
     default_site = "clio_portal.admin.PortalAdminSite"
 
 
@@ -16,7 +15,3 @@ class ProjectConfig(AppConfig):
     def ready(self) -> None:
         # checks registers itself; celery makes `shared_task`s of this process go to our broker
         from clio_portal import celery, checks  # noqa: F401
-
-        # A Celery worker does this by itself; a web process, which launches jobs, does not.
-        for name in settings.CELERY_IMPORTS:
-            import_module(name)

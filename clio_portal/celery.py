@@ -17,6 +17,8 @@ from clio_portal.settings.celery import TICKS_QUEUE
 from clio_portal.warm import heap_settle
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "clio_portal.settings")
+# Celery would load every page to check it, and tell nobody what it found. `doctor` does tell.
+os.environ.setdefault("CELERY_SKIP_CHECKS", "1")
 
 log = structlog.get_logger(__name__)
 

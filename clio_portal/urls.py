@@ -11,6 +11,8 @@ from apps.common import error_views
 from clio_portal import health
 from clio_portal.api_docs import ApiSchemaView, api_docs, api_redoc
 
+admin.autodiscover()
+
 urlpatterns = [
     # First, because scripts ask for the topology more often than for anything else.
     path("api/", include("apps.nodes.api.urls")),

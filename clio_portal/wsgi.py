@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
+from importlib import import_module
 from typing import Any
 
+from django.conf import settings
 from django.core.wsgi import get_wsgi_application
 
 from apps.common.repeats import Headers, Question, answer_again, answer_keep, question_of
@@ -16,6 +18,9 @@ Environ = dict[str, Any]
 StartResponse = Callable[..., Callable[[bytes], object]]
 
 _django = get_wsgi_application()
+# A Celery worker does this by itself; a web process, which launches jobs, does not.
+for name in settings.CELERY_IMPORTS:
+    import_module(name)
 
 
 def application(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
@@ -51,8 +56,6 @@ def _portal(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
 
     A proxy may leave the sub-path on or take it off: both work.
     """
-    from django.conf import settings
-
     sub_path: str = settings.PORTAL_SUB_PATH
     path: str = environ.get("PATH_INFO", "")
     if sub_path and (path == sub_path or path.startswith(f"{sub_path}/")):

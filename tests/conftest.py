@@ -6,12 +6,20 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from tests.prepared import prepared_keep_in
 from tests.services import CHROMIUM, POSTGRES_URL, REDIS_URL, service_is_reachable
 
 pytest_plugins = ["tests.browser", "tests.runtimes"]
 
 IN_CI = os.environ.get("CI", "").lower() in {"1", "true", "yes"}
 SERVICES = {"postgres": POSTGRES_URL, "redis": REDIS_URL}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _prepared(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> None:
+    """xdist gives each of its workers a folder of its own, below the run's."""
+    own = tmp_path_factory.getbasetemp()
+    prepared_keep_in(own if worker_id == "master" else own.parent)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -33,7 +33,8 @@ class CallerThrottle(BaseThrottle):
 
     Requests that change something have a count of their own. A count is one number in the
     cache for each minute of the clock, shared by all web processes where the cache is Redis,
-    and of one process where it is not. While Redis is away nothing is counted: the portal is
+    and of one process where it is not. Copies (see `repeats`) are counted with the next
+    request that gets none. While Redis is away nothing is counted: the portal is
     there to be looked at when things go wrong.
     """
 

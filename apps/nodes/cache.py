@@ -1,6 +1,6 @@
 """Short-lived copies of the cluster, so that many readers cost one read of the database.
 
-Two steps. A look at the cluster's own row holds for a quarter of a second and tells the cursor:
+Two steps. A look at the cluster's own row holds for a moment (`_look_lasts`) and tells the cursor:
 whether anything was stored since. Only when the cursor has risen are the nodes read again; ages
 are counted anew with each look.
 
@@ -62,7 +62,7 @@ _topology: tuple[Look, Topology] | None = None
 
 
 def cluster_look(*, at: datetime) -> Look:
-    """The current cluster, read at most `PORTAL_LIVE_CACHE_S` (≤ 0.25 s) ago.
+    """The current cluster, read less than `PORTAL_LIVE_CACHE_S` (≤ 0.25 s) ago.
 
     Raises ClusterMissing. Not for decisions.
     """

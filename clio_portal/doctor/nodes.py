@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from apps.collector.clocks import SAMPLE_PERIOD_S
 from apps.collector.engine import client_options
-from apps.control.remote import run_command
+from apps.control.remote.run import run_command
 from apps.control.remote.types import Access, Command, Method, RemoteFailure
 from apps.nodes.models import CLOCK_OFF_S
 from apps.runtime.choose import ClientKind, client_open

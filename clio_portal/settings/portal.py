@@ -40,7 +40,7 @@ PORTAL_POLL_CONFIG_S = read.seconds("POLL_CONFIG_S", 5, low=LOW_S, high=HIGH_S)
 PORTAL_DEADLINE_S = read.seconds("DEADLINE_S", 5, low=0.1, high=60)
 PORTAL_STALE_AFTER_S = read.seconds("STALE_AFTER_S", 15, low=1, high=24 * 3600)
 PORTAL_LIVE_CACHE_S = read.seconds("LIVE_CACHE_S", 0.25, low=0, high=0.25)
-"""How long one process reuses the topology it has read."""
+"""How old the look at the cluster may be from which pages and the API answer."""
 
 if PORTAL_STALE_AFTER_S <= PORTAL_POLL_SYSTEM_S:
     raise wrong(

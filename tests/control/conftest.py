@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from apps.control.remote import run_command
+from apps.control.remote.run import run_command
 from apps.control.remote.types import Access, Command, CommandResult, Limits, Line, Method
 from tests.control.sshd import Sshd, sshd_path, sshd_running
 

@@ -19,6 +19,7 @@ import redis
 
 from demo.processes import process_spawn
 from tests.platform.process import ROOT, environment
+from tests.prepared import database_prepare
 from tests.services import REDIS_URL
 
 PATIENCE_S = 240.0
@@ -69,7 +70,10 @@ class Parts:
         program.chmod(0o755)
         self.tell("work")
         self.broker_empty()
-        self.run("manage.py", "migrate", "-v0")
+        if self.database:
+            self.run("manage.py", "migrate", "-v0", "--skip-checks")
+        else:
+            database_prepare(self.directory)
         self._web = self.web_start()
         return self
 

@@ -91,7 +91,7 @@ def test_what_a_command_leaves_behind_does_not_hold_the_job(local: Shell) -> Non
 
 STARTER = """
 import sys, threading
-from apps.control.remote import run_command
+from apps.control.remote.run import run_command
 from apps.control.remote.types import Access, Command, Method
 access = Access(name="node 0", method=Method.LOCAL, clio_run="/bin/sh")
 command = Command(argv=["/bin/sh", "-c", "echo up; sleep 600"], detached=True, log_path=sys.argv[1])

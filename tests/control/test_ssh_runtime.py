@@ -11,7 +11,7 @@ import pytest
 
 from apps.control.access import step_command
 from apps.control.actions import START, STATUS, STOP, Step
-from apps.control.remote import run_command
+from apps.control.remote.run import run_command
 from apps.control.remote.types import CommandResult, Method
 from demo.local_cluster import LocalNode
 from tests.control.conftest import Shell

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from apps.control.remote import dry_run
+from apps.control.remote.run import dry_run
 from apps.control.remote.script import CommandUnusable, command_argv, marked_argv, shell_line
 from apps.control.remote.types import Command, HostKeyPolicy
 from tests.control.conftest import Shell

@@ -17,7 +17,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.xdist_group("live"))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")  # it would go on polling beside the tests of other folders
 def portal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LivePortal]:
     """On SQLite."""
     with live_portal(tmp_path_factory.mktemp("live")) as started:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.platform.process import ROOT, environment
+from tests.prepared import database_prepare
 
 START_DEADLINE_S = 240.0
 STOP_DEADLINE_S = 20.0
@@ -26,13 +27,18 @@ STOP_DEADLINE_S = 20.0
 class SinglePortal:
     """Starts, waits until it serves, and is killed at the end of the `with` block."""
 
-    def __init__(self, data_dir: Path, *, given: dict[str, str] | None = None) -> None:
+    def __init__(
+        self, data_dir: Path, *, given: dict[str, str] | None = None, migrates: bool = False
+    ) -> None:
+        """`migrates`: it makes its tables itself, as on a first start."""
         self.data_dir = data_dir
         self.output = data_dir / "output.txt"
         # A runtime that can't be: nothing listens there, so no test talks to a stranger's.
         config = data_dir / "clio.yaml"
         config.write_text("networking:\n  port: 1\n")
         self._environment = environment({"CLIO_SERVER_CONF": str(config)} | (given or {}), data_dir)
+        if not migrates and "CLIO_PORTAL_DATABASE_URL" not in (given or {}):
+            database_prepare(data_dir)
         self.process: subprocess.Popen[bytes] | None = None
         self.url = ""
 

@@ -37,7 +37,7 @@ def eventually(holds: Callable[[], bool]) -> bool:
 
 @pytest.fixture(scope="module")
 def portal(tmp_path_factory: pytest.TempPathFactory) -> Generator[SinglePortal]:
-    with SinglePortal(tmp_path_factory.mktemp("portal")) as portal:
+    with SinglePortal(tmp_path_factory.mktemp("portal"), migrates=True) as portal:
         yield portal
 
 

@@ -1,5 +1,4 @@
-"""Running commands on nodes: over SSH, or on the portal's own machine."""
+"""Running commands on nodes: over SSH, or on the portal's own machine; see `run`.
 
-from apps.control.remote.run import dry_run, run_command
-
-__all__ = ["dry_run", "run_command"]
+Nothing is imported here: the models need its `types`, and most processes no SSH.
+"""

@@ -8,7 +8,7 @@ from datetime import datetime
 from apps.control.access import access_of, step_command
 from apps.control.actions import action_get
 from apps.control.models import ControlJob
-from apps.control.remote import dry_run
+from apps.control.remote.run import dry_run
 from apps.control.remote.types import DryRun
 from apps.control.warnings import warnings_of
 from apps.nodes.models import Node

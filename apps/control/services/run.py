@@ -17,7 +17,7 @@ from apps.common.time import utc_now
 from apps.control.access import access_of, step_command
 from apps.control.actions import Goal, Step, action_get, watch_limit_s
 from apps.control.models import ControlJob, JobStatus
-from apps.control.remote import run_command
+from apps.control.remote.run import run_command
 from apps.control.remote.types import Access, Command, CommandResult, Line, RemoteFailure
 from apps.control.runtime_client import control_client
 from apps.control.services.keeper import Keeper

@@ -18,6 +18,7 @@ POLL_S = 1.0
 
 
 class Command(BaseCommand):
+    requires_system_checks = ()  # they would load every page; `doctor` makes them
     help = (
         "Wait for the database and bring its tables to what this version needs. "
         "Can be run again at any time, and by two at once."

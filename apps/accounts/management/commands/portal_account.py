@@ -16,6 +16,7 @@ from apps.common.time import utc_now
 
 
 class Command(BaseCommand):
+    requires_system_checks = ()  # they would load every page; `doctor` makes them
     help = (
         "Make an account or change its role and password. A new account without "
         "--password-stdin gets a generated password, which is printed once."

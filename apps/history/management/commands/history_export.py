@@ -19,6 +19,7 @@ from apps.history.transfer.records import Record, names_of, records_read
 
 
 class Command(BaseCommand):
+    requires_system_checks = ()  # they would load every page; `doctor` makes them
     help = (
         "Write the stored samples of a cluster into a directory, one file per kind of figures. "
         "Progress goes to standard error. `history_import` reads the files back exactly."

@@ -18,6 +18,7 @@ READERS = {".csv": (csv_names, csv_read), ".parquet": (parquet_names, parquet_re
 
 
 class Command(BaseCommand):
+    requires_system_checks = ()  # they would load every page; `doctor` makes them
     help = (
         "Store the samples of files that history_export wrote (KIND.csv or KIND.parquet). "
         "Samples that are there already change nothing, so an interrupted import is repeated."
