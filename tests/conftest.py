@@ -16,10 +16,10 @@ SERVICES = {"postgres": POSTGRES_URL, "redis": REDIS_URL}
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _prepared(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> None:
+def _prepared(tmp_path_factory: pytest.TempPathFactory) -> None:
     """xdist gives each of its workers a folder of its own, below the run's."""
     own = tmp_path_factory.getbasetemp()
-    prepared_keep_in(own if worker_id == "master" else own.parent)
+    prepared_keep_in(own.parent if os.environ.get("PYTEST_XDIST_WORKER") else own)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
