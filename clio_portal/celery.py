@@ -40,8 +40,10 @@ app.conf.task_queues = [
     Broadcast(name) if name == TICKS_QUEUE else Queue(name)
     for name in QUEUES
 ]
-# Else Celery connects to the database anew for each task: a tenth of an idle portal's work.
-app.conf["CELERY_DB_REUSE_MAX"] = sys.maxsize
+if settings.DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
+    # Else Celery connects anew for each task: a tenth of an idle portal's work. PostgreSQL has
+    # few connections to give, and threads that do nothing would keep theirs.
+    app.conf["CELERY_DB_REUSE_MAX"] = sys.maxsize
 # Threads that did not make the app would otherwise get a default one, which speaks amqp.
 app.set_default()
 

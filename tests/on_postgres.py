@@ -7,8 +7,13 @@ import subprocess
 import sys
 from urllib.parse import urlsplit
 
+import pytest
+
 from tests.platform.process import ROOT
 from tests.services import POSTGRES_URL
+
+LONG = pytest.mark.xdist_group("on_postgres")
+"""Groups begin first: at the end, the others would wait for these tests."""
 
 
 def run_on_postgres(purpose: str, *arguments: str) -> None:

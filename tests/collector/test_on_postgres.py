@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.on_postgres import run_on_postgres
+from tests.on_postgres import LONG, run_on_postgres
 
 WHOLE = [
     "collector/test_crew.py",
@@ -27,6 +27,7 @@ ROUNDS = [
 
 
 @pytest.mark.postgres
+@LONG
 @pytest.mark.timeout(600)
 def test_on_postgres() -> None:
     rounds = [f"collector/test_rounds.py::{name}" for name in ROUNDS]

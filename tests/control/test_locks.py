@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from tests.on_postgres import run_on_postgres
+from tests.on_postgres import LONG, run_on_postgres
 from tests.platform.process import ROOT
 
 JOINED = re.compile(r"select_for_update\((?![^)]*of=)[^)]*\)[\s.()\w]*?\.select_related\(")
@@ -25,6 +25,7 @@ def test_no_row_is_locked_only_because_it_was_read_along() -> None:
 
 
 @pytest.mark.postgres
+@LONG
 @pytest.mark.timeout(600)
 def test_on_postgres() -> None:
     run_on_postgres("locks", "tests/control/locks_on_postgres.py")

@@ -14,8 +14,10 @@ from typing import Any
 
 import pytest
 
+from tests.on_postgres import LONG
 from tests.services import database_made
 
+pytestmark = LONG
 ROOT = Path(__file__).resolve().parents[2]
 DATA = Path(__file__).parent / "data"
 FILLED = DATA / "filled_0001.json"
