@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import time
 import urllib.error
 import urllib.request
@@ -19,6 +20,7 @@ import yaml
 from demo.local_cluster import LocalCluster, LocalNode
 from tests.control.sshd import Sshd
 from tests.platform.single import SinglePortal
+from tests.runtimes import NICENESS
 
 pytestmark = [pytest.mark.runtime, pytest.mark.timeout(900)]
 PATIENCE_S = 180.0
@@ -124,6 +126,18 @@ def access_write(path: Path, cluster: LocalCluster, **of_nodes: dict[str, str]) 
 
 
 ACCESS: dict[Path, str] = {}
+CLIO_RUN = """#!/bin/sh
+exec chrt --batch 0 nice -n {niceness} {clio_run} "$@"
+"""
+
+
+def clio_run_niced(directory: Path, cluster: LocalCluster) -> Path:
+    """What jobs start yields to the tests' own work, as the cluster's first nodes do."""
+    script = directory / "clio_run"
+    clio_run = shlex.quote(str(cluster.nodes[0].clio_run))
+    script.write_text(CLIO_RUN.format(niceness=NICENESS, clio_run=clio_run))
+    script.chmod(0o755)
+    return script
 
 
 @pytest.fixture(scope="module")
@@ -135,6 +149,7 @@ def running(
     access = cluster.access_file_write()
     content = yaml.safe_load(access.read_text())
     content["defaults"] |= {
+        "clio_run": str(clio_run_niced(directory, cluster)),
         "method": "ssh",
         "port": sshd.port,
         "user": sshd.user,

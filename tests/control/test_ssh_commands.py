@@ -195,7 +195,9 @@ def test_several_sessions_at_once_keep_to_themselves(shell: Shell) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert [each.texts() for each in shells] == [["0"], ["1"], ["2"], ["3"]]
+    # The account's own start-up files may say something, too, when several run at once.
+    numbers = [[text for text in each.texts() if text.isdigit()] for each in shells]
+    assert numbers == [["0"], ["1"], ["2"], ["3"]]
 
 
 def test_no_thread_stays_behind(shell: Shell) -> None:
