@@ -23,21 +23,31 @@ def prepared_keep_in(directory: Path) -> None:
 
 
 def database_prepare(data_dir: Path) -> None:
-    """Put a copy into a portal's data directory; one that is there stays."""
+    """Put a copy into a portal's data directory; one that is there stays.
+
+    Outside a run of tests, as in a benchmark, it is made there.
+    """
     target = data_dir / FILE_NAME
-    if not target.exists():
-        shutil.copyfile(_prepared(), target)
+    if target.exists():
+        return
+    if _place:
+        shutil.copyfile(_prepared(_place[0] / "prepared"), target)
+    else:
+        _migrate(data_dir)
 
 
-def _prepared() -> Path:
-    directory = _place[0] / "prepared"
+def _prepared(directory: Path) -> Path:
     directory.mkdir(exist_ok=True)
     done = directory / "done.sqlite3"
     with (directory / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not done.exists():
-            command = [sys.executable, "manage.py", "migrate", "-v0", "--skip-checks"]
-            subprocess.run(command, cwd=ROOT, env=environment({}, directory), check=True)
+            _migrate(directory)
             # All of it in one file: the log beside it is merged when the last one closes.
             (directory / FILE_NAME).rename(done)
     return done
+
+
+def _migrate(data_dir: Path) -> None:
+    command = [sys.executable, "manage.py", "migrate", "-v0", "--skip-checks"]
+    subprocess.run(command, cwd=ROOT, env=environment({}, data_dir), check=True)
