@@ -10,7 +10,13 @@ from typing import Any
 from django.conf import settings
 from django.core.wsgi import get_wsgi_application
 
-from apps.common.repeats import Headers, Question, answer_again, answer_keep, question_of
+from apps.common.repeats import (
+    Headers,
+    Question,
+    answer_again,
+    answer_keep,
+    question_of,
+)
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "clio_portal.settings")
 

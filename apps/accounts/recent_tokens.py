@@ -3,8 +3,7 @@
 Only for requests that read. What changes something looks its token up every time, and what
 revokes a token, or changes who may do what, calls `recent_tokens_forget` first thing after:
 so only another process can believe a token longer, and for `PORTAL_LIVE_CACHE_S` (≤ 0.25 s),
-as long as the figures that it reads are kept. It is read again at half of that time, for what
-may be kept after that.
+as long as the figures that it reads are kept.
 """
 
 from __future__ import annotations
@@ -38,7 +37,7 @@ def recent_token(
     held = _held  # not what is current by then: what was forgotten meanwhile would come back
     digest = hash_token(secret)
     read = held.get(digest)
-    if read is not None and timedelta(0) <= at - read[0] < token_believed_for() / 2:
+    if read is not None and timedelta(0) <= at - read[0] < token_believed_for():
         return read
     token = find(secret)
     if token is None:

@@ -46,25 +46,15 @@ class Claims:
     """Under which names it was counted."""
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
-    """From when on a newer answer can be made, and until when this one may be given; Unix seconds.
-
-    In between, one caller has the next one made, while all are given this one.
-    """
-
-    newer_from_s: float
-    until_s: float
-
-
 @dataclass(slots=True)
 class Terms:
-    """When an answer may be given again, and how often."""
+    """When an answer may be given again, in Unix seconds, and how often."""
 
-    span: Span
+    made_s: float
+    """A clock that was put back would make it hold for longer."""
+    until_s: float
     left: int | None
     counts: list[str]
-    is_being_renewed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +65,6 @@ class Answer:
     headers: Headers
     body: bytes
     terms: Terms
-    renews: bool = False
-    """Whoever gets this copy is to have its request answered once more, for the next ones."""
 
 
 Kept = dict[bytes, Answer]
@@ -109,13 +97,13 @@ def claims_of(request: HttpRequest) -> Claims:
     return claims
 
 
-def repeat_allow(request: HttpRequest, response: HttpResponse, span: Span) -> None:
-    """A view's word that this answer holds so long, for whoever asks with the same token."""
-    claims = claims_of(request)
-    until_s = min(span.until_s, claims.until_s)
-    if until_s > time.time():
-        span = Span(span.newer_from_s, until_s)
-        response.portal_terms = Terms(span, claims.left, claims.counts)  # type: ignore[attr-defined]
+def repeat_allow(request: HttpRequest, response: HttpResponse, *, until_s: float) -> None:
+    """A view's word that this answer holds until then, for whoever asks with the same token."""
+    claims, now_s = claims_of(request), time.time()
+    until_s = min(until_s, claims.until_s)
+    if until_s > now_s:
+        terms = Terms(now_s, until_s, claims.left, claims.counts)
+        response.portal_terms = terms  # type: ignore[attr-defined]
 
 
 def question_of(environ: Mapping[str, Any]) -> Question | None:
@@ -141,30 +129,24 @@ def question_of(environ: Mapping[str, Any]) -> Question | None:
     return Question(blake2b(text, digest_size=DIGEST_BYTES).digest(), _kept)
 
 
-def answer_again(question: Question, *, request_id: str, may_renew: bool = False) -> Answer | None:
+def answer_again(question: Question, *, request_id: str) -> Answer | None:
     """The kept answer, with an id of its own, if it holds for one more request.
 
-    `request_id`: as the caller gave it; replaced when it is not well formed. `may_renew`: can
-    this request still go through everything, after it was answered? One is told to, and is
-    counted by that.
+    `request_id`: as the caller gave it; replaced when it is not well formed.
     """
     answer = question.kept.get(question.digest)
     if answer is None:
         return None
     terms, now_s = answer.terms, time.time()
     with _lock:
-        if terms.span.until_s <= now_s or terms.left == 0:
+        if not terms.made_s <= now_s < terms.until_s or terms.left == 0:
             return None
-        renews = may_renew and not terms.is_being_renewed and terms.span.newer_from_s <= now_s
-        if renews:
-            terms.is_being_renewed = True
-        else:
-            _count(terms)
+        _count(terms)
     own_id = request_id if REQUEST_ID.fullmatch(request_id) else uuid.uuid4().hex
     headers = [
         (name, own_id if name == "X-Request-ID" else value) for name, value in answer.headers
     ]
-    return Answer(answer.status, headers, answer.body, terms, renews)
+    return Answer(answer.status, headers, answer.body, terms)
 
 
 def _count(terms: Terms) -> None:

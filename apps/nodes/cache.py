@@ -1,6 +1,6 @@
 """Short-lived copies of the cluster, so that many readers cost one read of the database.
 
-Two steps. A look at the cluster's own row holds for a moment (`_look_lasts`) and tells the cursor:
+Two steps. A look at the cluster's own row holds for a quarter of a second and tells the cursor:
 whether anything was stored since. Only when the cursor has risen are the nodes read again; ages
 are counted anew with each look.
 
@@ -21,7 +21,7 @@ from django.core.cache import caches
 from apps.cluster.models import Cluster
 from apps.cluster.selectors import cluster_current
 from apps.common.made_once import made_once
-from apps.common.repeats import Span, answers_forget
+from apps.common.repeats import answers_forget
 from apps.nodes.freshness import cursor_of
 from apps.nodes.rows import StoredNodes, Topology, topology_build
 from apps.nodes.selectors import stored_nodes
@@ -88,10 +88,9 @@ def topology_cached(*, at: datetime) -> Topology:
         return _topology[1]
 
 
-def topology_span(topology: Topology) -> Span:
-    """How long an answer made of it may be given out."""
-    until = topology.at + timedelta(seconds=settings.PORTAL_LIVE_CACHE_S)
-    return Span((topology.at + _look_lasts()).timestamp(), until.timestamp())
+def topology_holds_until(topology: Topology) -> datetime:
+    """When whoever asks for it again has the cluster looked at again."""
+    return topology.at + timedelta(seconds=settings.PORTAL_LIVE_CACHE_S)
 
 
 def topology_cache_clear() -> None:
@@ -107,16 +106,7 @@ def topology_cache_clear() -> None:
 
 
 def _is_fresh(look: Look, *, at: datetime) -> bool:
-    return timedelta(0) <= at - look.at < _look_lasts()
-
-
-def _look_lasts() -> timedelta:
-    """Where Redis shares looks, all web processes go by one as long as its answers are given out.
-
-    A process that is alone looks again at half of that time, for answers that are not needed yet.
-    """
-    whole = timedelta(seconds=settings.PORTAL_LIVE_CACHE_S)
-    return whole if settings.PORTAL_REDIS_URL else whole / 2
+    return timedelta(0) <= at - look.at < timedelta(seconds=settings.PORTAL_LIVE_CACHE_S)
 
 
 def _look_read(*, at: datetime) -> Look:

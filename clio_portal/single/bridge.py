@@ -45,7 +45,6 @@ class WsgiBridge:
         self._threads = threads
         self._waiting = 0
         self._making: dict[bytes, asyncio.Event] = {}
-        self._renewals: set[asyncio.Task[None]] = set()
         self._watch: asyncio.Task[None] | None = None
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
@@ -68,23 +67,14 @@ class WsgiBridge:
         others wait for it instead of making their own.
         """
         request_id = environ.get("HTTP_X_REQUEST_ID", "")
-        answer = answer_again(question, request_id=request_id, may_renew=True)
+        answer = answer_again(question, request_id=request_id)
         if answer is None and (made := self._making.get(question.digest)) is not None:
             await made.wait()
             answer = answer_again(question, request_id=request_id)
         if answer is None:
             return False
-        if answer.renews:
-            renewal = asyncio.create_task(self._renew(question, environ))
-            self._renewals.add(renewal)  # the loop itself holds none
-            renewal.add_done_callback(self._renewals.discard)
         await _send_whole(send, _status(answer.status), _encoded(answer.headers), answer.body)
         return True
-
-    async def _renew(self, question: Question, environ: dict[str, Any]) -> None:
-        """Once more, for those to come: the application keeps its own answer."""
-        with self._made(question):
-            await self._exchange(environ, _disconnected, _nowhere)
 
     @contextmanager
     def _made(self, question: Question) -> Generator[None]:
@@ -212,14 +202,6 @@ class _Exchange:
             self._done.set_result(None)
         else:
             self._done.set_exception(error)
-
-
-async def _disconnected() -> Message:
-    return {"type": "http.disconnect"}
-
-
-async def _nowhere(message: Message) -> None:
-    pass
 
 
 async def _awaited(send: Send, message: Message) -> None:

@@ -11,14 +11,7 @@ from typing import Any
 import pytest
 from django.http import HttpResponse
 
-from apps.common.repeats import (
-    Span,
-    Terms,
-    answer_keep,
-    answers_forget,
-    question_of,
-    repeats_take,
-)
+from apps.common.repeats import Terms, answer_keep, answers_forget, question_of
 from tests.platform.test_bridge import DEADLINE_S, served
 
 CLIENTS = 8
@@ -29,9 +22,8 @@ TOKEN = {"Authorization": "Token one"}
 class Application:
     """Answers with the number of the call. The second call waits, and may break."""
 
-    def __init__(self, *, breaks: bool = False, first_lasts_s: float = 0.0) -> None:
+    def __init__(self, *, breaks: bool = False) -> None:
         self.calls = 0
-        self.first_lasts_s = first_lasts_s
         self.begun = threading.Event()
         self.gate = threading.Event()
         self.breaks = breaks
@@ -50,10 +42,10 @@ class Application:
                 raise ZeroDivisionError
         headers = [("Content-Type", "text/plain"), ("X-Request-ID", f"number-of-call-{call}")]
         response = HttpResponse(str(call))
-        # After the first a newer one can be made at once; by default it holds for no moment.
-        now_s, lasts_s = time.time(), LONG_S if call > 1 else self.first_lasts_s
-        span = Span(now_s if call == 1 else now_s + LONG_S, now_s + lasts_s)
-        response.portal_terms = Terms(span, None, ["caller"])  # type: ignore[attr-defined]
+        # The first holds for no moment: it is known to be asked often, but no copy is given.
+        now_s = time.time()
+        until_s = now_s + (LONG_S if call > 1 else 0.0)
+        response.portal_terms = Terms(now_s, until_s, None, [])  # type: ignore[attr-defined]
         start("200 OK", headers)
         answer_keep(question, "200 OK", headers, response)
         return response
@@ -110,18 +102,3 @@ def test_where_it_breaks_they_ask_for_themselves() -> None:
     statuses = sorted(status for status, _, _ in answers)
     assert statuses == [200] * (CLIENTS - 1) + [500]
     assert application.calls > 2
-
-
-def test_the_next_answer_is_made_while_this_one_still_holds() -> None:
-    application = Application(first_lasts_s=LONG_S)
-    repeats_take("caller")
-    with served(application) as port:
-        ask(port)
-        assert [ask(port)[1] for _ in range(3)] == [b"1"] * 3  # nobody waits
-        assert application.begun.wait(DEADLINE_S)
-        assert ask(port)[1] == b"1"
-        application.gate.set()
-        until = time.monotonic() + DEADLINE_S
-        while ask(port)[1] != b"2":
-            assert time.monotonic() < until
-    assert application.calls == 2

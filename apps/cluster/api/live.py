@@ -25,7 +25,7 @@ from rest_framework.viewsets import ViewSet
 
 from apps.cluster.api.negotiation import JsonUnlessHtml
 from apps.common.renderers import PortalBrowsableRenderer
-from apps.common.repeats import Span, repeat_allow
+from apps.common.repeats import repeat_allow
 
 GZIP_FROM_BYTES = 1_400
 """A smaller body fits one network packet as it is."""
@@ -52,8 +52,8 @@ class LiveBody:
     zipped: bytes | None
     etag: str
     age_s: float | None
-    span: Span | None = None
-    """When the same caller may get a copy; ``None``: it is made for each request."""
+    holds_until: datetime | None = None
+    """Until then the same caller may get a copy; ``None``: it is made for each request."""
 
 
 def live_body(
@@ -63,7 +63,7 @@ def live_body(
     age_s: float | None,
     status: int = 200,
     stable: object = None,
-    span: Span | None = None,
+    holds_until: datetime | None = None,
 ) -> LiveBody:
     """Render `fields` with `sampled_at` and `age_s` (seconds) added.
 
@@ -75,7 +75,7 @@ def live_body(
     body = to_json(whole)
     digest = hashlib.blake2b(to_json([status, covered]), digest_size=12).hexdigest()
     zipped = gzip.compress(body, GZIP_LEVEL, mtime=0) if len(body) >= GZIP_FROM_BYTES else None
-    return LiveBody(whole, status, body, zipped, f'W/"{digest}"', age, span)
+    return LiveBody(whole, status, body, zipped, f'W/"{digest}"', age, holds_until)
 
 
 def live_response(request: Request, live: LiveBody) -> HttpResponse:
@@ -86,8 +86,8 @@ def live_response(request: Request, live: LiveBody) -> HttpResponse:
     if request.accepted_renderer.format != "json":
         return Response(live.fields, status=live.status, headers=headers)
     response = _json_response(request, live, headers)
-    if live.span is not None:
-        repeat_allow(request._request, response, live.span)
+    if live.holds_until is not None:
+        repeat_allow(request._request, response, until_s=live.holds_until.timestamp())
     return response
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from apps.cluster.api.live import LiveBody, iso, live_body
 from apps.nodes.api.errors import cluster_error, cluster_reached
-from apps.nodes.cache import topology_cached, topology_span
+from apps.nodes.cache import topology_cached, topology_holds_until
 from apps.nodes.rows import NodeRow, Topology
 
 AGES = ("age_s", "state_age_s")
@@ -62,7 +62,7 @@ def topology_render(
         age_s=topology.age_s,
         status=200 if reached else 503,
         stable={**fields, "nodes": ageless, "sampled_at": iso(topology.polled_at)},
-        span=topology_span(topology),
+        holds_until=topology_holds_until(topology),
     )
 
 
