@@ -97,9 +97,12 @@ def test_without_redis_nobody_leads(broker: Redis) -> None:
     assert beats.look(0) == [0]
 
 
-def test_a_clock_that_is_set_neither_stops_it_nor_makes_it_hurry(
-    monkeypatch: pytest.MonkeyPatch, settings: Any
-) -> None:
+Alone = tuple[PortalScheduler, Clock, list[str]]
+
+
+@pytest.fixture
+def alone(monkeypatch: pytest.MonkeyPatch, settings: Any) -> Alone:
+    """A scheduler without Redis, its clock, and the names of what it has sent."""
     settings.PORTAL_REDIS_URL = ""
     monkeypatch.setattr(beat, "signs_give", lambda *_, **__: True)
     mono = Clock()
@@ -107,6 +110,11 @@ def test_a_clock_that_is_set_neither_stops_it_nor_makes_it_hurry(
     sent: list[str] = []
     scheduler = PortalScheduler(app=app)
     monkeypatch.setattr(scheduler, "_send", lambda entry: sent.append(entry.name))
+    return scheduler, mono, sent
+
+
+def test_a_clock_that_is_set_neither_stops_it_nor_makes_it_hurry(alone: Alone) -> None:
+    scheduler, mono, sent = alone
     with time_machine.travel(datetime(2026, 5, 1, 12, tzinfo=UTC), tick=False) as wall:
         scheduler.tick()
         assert sorted(sent) == sorted(app.conf.beat_schedule), "each of them at once"
@@ -124,16 +132,8 @@ def test_a_clock_that_is_set_neither_stops_it_nor_makes_it_hurry(
     assert sent.count("collect-system") == 1, "what was missed is not made up for"
 
 
-def test_after_the_first_time_they_are_not_sent_together(
-    monkeypatch: pytest.MonkeyPatch, settings: Any
-) -> None:
-    settings.PORTAL_REDIS_URL = ""
-    monkeypatch.setattr(beat, "signs_give", lambda *_, **__: True)
-    mono = Clock()
-    monkeypatch.setattr("clio_portal.beat.time.monotonic", mono)
-    sent: list[str] = []
-    scheduler = PortalScheduler(app=app)
-    monkeypatch.setattr(scheduler, "_send", lambda entry: sent.append(entry.name))
+def test_after_the_first_time_they_are_not_sent_together(alone: Alone) -> None:
+    scheduler, mono, sent = alone
     together = []
     for _ in range(40 * 100):
         sent.clear()
