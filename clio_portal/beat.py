@@ -32,8 +32,8 @@ RENEW_S = 1.0
 KEPT_MS = 10 * 60 * 1000
 REDIS_TIMEOUT_S = 3.0
 SPREAD_S = 2.0
-"""Within this time of each other the entries are sent: together they would hold up pages that
-the same process serves."""
+"""Within this time of each other the entries are sent: together they would keep the cores busy,
+and pages waiting."""
 
 # In one step: take the place if it is as it was seen.
 TAKE = """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import structlog
@@ -12,6 +13,7 @@ from django.conf import settings
 from django.db import DatabaseError, close_old_connections
 from kombu import Queue
 from kombu.common import Broadcast
+from kombu.utils.uuid import uuid
 
 from clio_portal.settings.celery import TICKS_QUEUE
 from clio_portal.warm import heap_settle
@@ -33,7 +35,27 @@ all."""
 HISTORY_NICENESS = 10
 REQUEST_ID = "portal_request_id"
 """The message header that carries it."""
-app = Celery("clio_portal")
+
+
+class PortalCelery(Celery):
+    """Celery, where another process may have the broker: then `relay` hands tasks to that.
+
+    It takes a task's name, arguments, keyword arguments and options, and raises a broker's error.
+    """
+
+    relay: Callable[[str, Sequence[Any], dict[str, Any], dict[str, Any]], None] | None = None
+
+    def send_task(  # type: ignore[override]  # options by name only
+        self, name: str, args: Any = None, kwargs: Any = None, **options: Any
+    ) -> Any:
+        if self.relay is None:
+            return super().send_task(name, args, kwargs, **options)
+        options.setdefault("task_id", uuid())
+        self.relay(name, args or (), kwargs or {}, options)
+        return self.AsyncResult(options["task_id"])
+
+
+app = PortalCelery("clio_portal")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.conf.task_queues = [
     # What is sent to the ticks reaches every Celery worker of the collector.

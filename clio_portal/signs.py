@@ -13,7 +13,7 @@ from pathlib import Path
 import redis
 import structlog
 from django.conf import settings
-from django.core.cache import cache
+from django.core.cache import caches
 
 log = structlog.get_logger(__name__)
 
@@ -36,7 +36,7 @@ def signs_give(roles: Iterable[str], *, at: datetime) -> bool:
     if settings.PORTAL_ALIVE_FILE:
         Path(settings.PORTAL_ALIVE_FILE).touch()
     try:
-        cache.set_many({_key(role): at.timestamp() for role in roles}, LASTS_S)
+        caches["signs"].set_many({_key(role): at.timestamp() for role in roles}, LASTS_S)
     except (redis.RedisError, OSError) as error:
         log.warning("no sign of life could be given", error=str(error))
         return False
@@ -50,7 +50,7 @@ def signs_read(roles: Iterable[str]) -> dict[str, float | None]:
     """
     wanted = list(roles)
     try:
-        found = cache.get_many([_key(role) for role in wanted])
+        found = caches["signs"].get_many([_key(role) for role in wanted])
     except (redis.RedisError, OSError) as error:
         raise SignsUnreadable(str(error)) from error
     return {role: found.get(_key(role)) for role in wanted}

@@ -11,10 +11,12 @@ from django.conf import settings
 from django.core.wsgi import get_wsgi_application
 
 from apps.common.repeats import (
+    OWN_ID,
     Headers,
     Question,
     answer_again,
     answer_keep,
+    own_id,
     question_of,
 )
 
@@ -34,9 +36,10 @@ def application(environ: Environ, start_response: StartResponse) -> Iterable[byt
     question = question_of(environ)
     if question is None:
         return _portal(environ, start_response)
-    again = answer_again(question, request_id=environ.get("HTTP_X_REQUEST_ID", ""))
+    again = answer_again(question)
     if again is not None:
-        start_response(again.status, again.headers)
+        request_id = own_id(environ.get("HTTP_X_REQUEST_ID", ""))
+        start_response(again.status, [*again.headers, (OWN_ID, request_id)])
         return [again.body]
     return _answer_and_keep(question, environ, start_response)
 

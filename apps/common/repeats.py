@@ -12,9 +12,9 @@ Copies count towards the caller's limits.
 from __future__ import annotations
 
 import logging
+import secrets
 import time
-import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from threading import Lock
@@ -32,6 +32,8 @@ DIGEST_BYTES = 20
 ASKED = ("PATH_INFO", "QUERY_STRING", "REMOTE_ADDR", "wsgi.url_scheme")
 REQUEST_LOG = logging.getLogger("apps.common.middleware")
 Headers = Sequence[tuple[str, str]]
+RawHeaders = list[tuple[bytes, bytes]]
+OWN_ID = "X-Request-ID"
 
 
 @dataclass(slots=True)
@@ -59,10 +61,12 @@ class Terms:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One whole answer, as a server sends it."""
+    """One whole answer, as a server sends it, but for the request's id: each has its own."""
 
     status: str
     headers: Headers
+    raw_headers: RawHeaders
+    """The same, as ASGI has them."""
     body: bytes
     terms: Terms
 
@@ -129,11 +133,8 @@ def question_of(environ: Mapping[str, Any]) -> Question | None:
     return Question(blake2b(text, digest_size=DIGEST_BYTES).digest(), _kept)
 
 
-def answer_again(question: Question, *, request_id: str) -> Answer | None:
-    """The kept answer, with an id of its own, if it holds for one more request.
-
-    `request_id`: as the caller gave it; replaced when it is not well formed.
-    """
+def answer_again(question: Question) -> Answer | None:
+    """The kept answer, if it holds for one more request."""
     answer = question.kept.get(question.digest)
     if answer is None:
         return None
@@ -142,11 +143,19 @@ def answer_again(question: Question, *, request_id: str) -> Answer | None:
         if not terms.made_s <= now_s < terms.until_s or terms.left == 0:
             return None
         _count(terms)
-    own_id = request_id if REQUEST_ID.fullmatch(request_id) else uuid.uuid4().hex
-    headers = [
-        (name, own_id if name == "X-Request-ID" else value) for name, value in answer.headers
+    return answer
+
+
+def own_id(given: str) -> str:
+    """The id of a request that gets a copy: as its caller gave it, where that is well formed."""
+    return given if REQUEST_ID.fullmatch(given) else secrets.token_hex(16)
+
+
+def raw_headers(headers: Iterable[tuple[str, str]]) -> RawHeaders:
+    """Headers of WSGI (PEP 3333), as ASGI has them."""
+    return [
+        (name.lower().encode("latin-1"), value.strip().encode("latin-1")) for name, value in headers
     ]
-    return Answer(answer.status, headers, answer.body, terms)
 
 
 def _count(terms: Terms) -> None:
@@ -171,7 +180,9 @@ def answer_keep(question: Question, status: str, headers: Headers, response: obj
     kept = question.kept
     if len(kept) >= MOST and question.digest not in kept:
         kept.clear()
-    kept[question.digest] = Answer(status, list(headers), response.content, terms)
+    common = [(name, value) for name, value in headers if name != OWN_ID]
+    answer = Answer(status, common, raw_headers(common), response.content, terms)
+    kept[question.digest] = answer
 
 
 def answers_forget() -> None:

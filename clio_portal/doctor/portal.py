@@ -38,8 +38,8 @@ def portal_findings(discovery: Discovery, *, at: datetime) -> Iterator[Finding]:
     yield from _configuration(discovery)
     for part, seen in readiness(at=at).items():
         if part in SIGNS and not settings.PORTAL_REDIS_URL:
-            # Without a broker all of them are threads of the portal, which this process is not.
-            yield skipped(part, f"{part}: part of the portal's own process, not seen from here.")
+            # Without a broker all of them are part of the portal, which may rightly not run.
+            yield skipped(part, f"{part}: part of the portal itself, which /readyz tells of.")
         elif seen["ok"]:
             yield ok(part, f"The {part} is well: {seen['detail']}.")
         else:

@@ -71,6 +71,15 @@ CACHES["process"] = {
     "LOCATION": "process",
     "OPTIONS": {"MAX_ENTRIES": 2000},
 }
+# What the portal's processes let each other know; few entries, seconds apart.
+CACHES["signs"] = (
+    {
+        "BACKEND": "django.core.cache.backends.filebased.FileBasedCache",
+        "LOCATION": str(PORTAL_DATA_DIR / "signs"),
+    }
+    if PORTAL_MODE == "single" and not PORTAL_REDIS_URL
+    else CACHES["default"]
+)
 CACHES["sessions"] = CACHES["default"] | (
     {"BACKEND": "apps.common.cache.SessionRedisCache"} if PORTAL_REDIS_URL else {}
 )

@@ -1,1 +1,1 @@
-"""The whole portal in one process: web server, Celery worker and Celery beat."""
+"""The whole portal in one command: a web server, and a child process with Celery in it."""

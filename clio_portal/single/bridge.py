@@ -15,7 +15,15 @@ from typing import Any
 
 import structlog
 
-from apps.common.repeats import Question, answer_again, is_asked_often, question_of
+from apps.common.repeats import (
+    OWN_ID,
+    Question,
+    answer_again,
+    is_asked_often,
+    own_id,
+    question_of,
+    raw_headers,
+)
 from clio_portal.single.threads import STALLED_S, ElasticThreads
 
 log = structlog.get_logger(__name__)
@@ -33,6 +41,7 @@ TOO_LARGE_HEADERS = [
     (b"x-content-type-options", b"nosniff"),
     (b"connection", b"close"),
 ]
+RAW_OWN_ID = OWN_ID.lower().encode()
 CHUNK_DEADLINE_S = 30.0
 """A client that takes none of a streamed answer for so long is given up."""
 
@@ -66,14 +75,15 @@ class WsgiBridge:
         """Answer with a copy, without a thread. While the next answer is being made for one, the
         others wait for it instead of making their own.
         """
-        request_id = environ.get("HTTP_X_REQUEST_ID", "")
-        answer = answer_again(question, request_id=request_id)
+        answer = answer_again(question)
         if answer is None and (made := self._making.get(question.digest)) is not None:
             await made.wait()
-            answer = answer_again(question, request_id=request_id)
+            answer = answer_again(question)
         if answer is None:
             return False
-        await _send_whole(send, _status(answer.status), _encoded(answer.headers), answer.body)
+        request_id = own_id(environ.get("HTTP_X_REQUEST_ID", "")).encode("latin-1")
+        headers = [*answer.raw_headers, (RAW_OWN_ID, request_id)]
+        await _send_whole(send, _status(answer.status), headers, answer.body)
         return True
 
     @contextmanager
@@ -152,7 +162,7 @@ class _Exchange:
         self, status: str, headers: list[tuple[str, str]], exc_info: object = None
     ) -> Callable[[bytes], object]:
         self._status = _status(status)
-        self._headers = _encoded(headers)
+        self._headers = raw_headers(headers)
         return _no_write
 
     def _stream(self, chunks: Iterable[bytes]) -> None:
@@ -221,12 +231,6 @@ def _start_message(status: int, headers: list[tuple[bytes, bytes]]) -> Message:
 
 def _status(line: str) -> int:
     return int(line.split(" ", maxsplit=1)[0])
-
-
-def _encoded(headers: Iterable[tuple[str, str]]) -> list[tuple[bytes, bytes]]:
-    return [
-        (name.lower().encode("latin-1"), value.strip().encode("latin-1")) for name, value in headers
-    ]
 
 
 async def _body(receive: Receive) -> bytes | None:

@@ -12,6 +12,7 @@ import threading
 from collections.abc import Generator
 from types import FrameType
 
+import redis
 import structlog
 import uvicorn
 import uvloop
@@ -21,9 +22,8 @@ from django.db import connections
 
 from apps.accounts.services import first_administrator_ensure
 from apps.cluster.services import cluster_ensure
-from apps.collector.engine import engine_close
 from apps.common.time import utc_now
-from clio_portal.single.background import Background, broker_check
+from clio_portal.single.background import Background
 from clio_portal.single.bridge import WsgiBridge
 from clio_portal.single.lock import DataLock
 from clio_portal.single.threads import ElasticThreads
@@ -34,7 +34,8 @@ log = structlog.get_logger(__name__)
 
 STOP_WITHIN_S = 4.5
 REQUESTS_MAY_TAKE_S = 1
-CELERY_MAY_TAKE_S = 3.0
+BROKER_DEADLINE_S = 3.0
+EXIT_HALF_DEAD = 1
 
 
 class PortBusy(Exception):
@@ -56,13 +57,13 @@ class _Server(uvicorn.Server):
 
 
 class Portal:
-    """One portal in this process."""
+    """One portal: this process serves, its child polls and does what has time."""
 
     def __init__(self, *, host: str, port: int) -> None:
         self.host = host
         self.port = port
         self._lock = DataLock(settings.PORTAL_DATA_DIR)
-        self._background: Background | None = None
+        self._background = Background()
         self._threads = ElasticThreads(name="web")
         self._server = _Server(
             uvicorn.Config(
@@ -97,19 +98,33 @@ class Portal:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
         self._prepare()
-        self._background = Background()
         try:
-            self._background.start()
+            self._background.start(listener)
             warm_up()
+            self._background.wait_ready()
             _say(f"CLIO Portal is at {self.url} (Ctrl-C stops it)")
-            self._serve(listener)
+            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+                return runner.run(self._serve(listener))
         finally:
             self._stop()
-        return 0
 
-    def _serve(self, listener: socket.socket) -> None:
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(self._server.serve(sockets=[listener]))
+    async def _serve(self, listener: socket.socket) -> int:
+        loop, ended = asyncio.get_running_loop(), self._background.sentinel
+        failed = False
+
+        def on_end() -> None:
+            """Pages alone would show figures that only get older: somebody must look."""
+            nonlocal failed
+            loop.remove_reader(ended)
+            if not self._stopping:
+                failed = True
+                log.error("the background process has ended by itself: the portal stops")
+                self._server.should_exit = True
+
+        loop.add_reader(ended, on_end)
+        await self._server.serve(sockets=[listener])
+        loop.remove_reader(ended)
+        return EXIT_HALF_DEAD if failed else 0
 
     def _prepare(self) -> None:
         broker_check()
@@ -142,18 +157,28 @@ class Portal:
         watchdog.start()
 
     def _stop(self) -> None:
-        engine_close()  # a round that waits for answers ends at once
-        ended = True
-        if self._background is not None:
-            ended = self._background.stop(timeout_s=CELERY_MAY_TAKE_S)
+        ended = self._background.stop()
         self._threads.close()
-        engine_close()  # a task may have made a new one in between
         self._lock.release()
         log.info("stopped", celery_ended=ended)
-        if not ended:
-            sys.stdout.flush()
-            sys.stderr.flush()
-            os._exit(0)  # else the interpreter would wait for the threads of its tasks
+
+
+def broker_check() -> None:
+    """Raises RuntimeError when there should be a broker and it does not answer."""
+    if not settings.PORTAL_REDIS_URL:
+        return
+    client = redis.Redis.from_url(
+        settings.PORTAL_REDIS_URL, socket_connect_timeout=BROKER_DEADLINE_S
+    )
+    try:
+        client.ping()
+    except redis.RedisError as error:
+        raise RuntimeError(
+            f"The broker of CLIO_PORTAL_REDIS_URL does not answer: {error}\n"
+            "Start it, or unset the variable: the portal then does without."
+        ) from error
+    finally:
+        client.close()
 
 
 def listen(host: str, port: int) -> socket.socket:
