@@ -89,7 +89,10 @@ def portal_started(directory: Path, hostfile: Path) -> Iterator[Portal]:
     port = _free_port()
     command = [sys.executable, "-m", "clio_portal", "--port", str(port)]
     with (directory / "portal.log").open("w") as log:
-        process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+        # A session of its own, as a service has: Linux shares the cores out by session.
+        process = subprocess.Popen(
+            command, env=environment, stdout=log, stderr=log, start_new_session=True
+        )
     try:
         url = f"http://127.0.0.1:{port}"
         _wait_for(f"{url}/healthz", process, directory / "portal.log")

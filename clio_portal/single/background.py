@@ -1,8 +1,8 @@
 """What nobody waits for, in a process of its own beside the web server: Celery's worker and beat.
 
-Python runs one thread of a process at a time. The runtimes' threads interrupt the portal's some
-thousand times a second, and a thread that is interrupted in a round of polling would keep every
-request waiting: for up to 0.3 s, measured beside four runtimes on two cores.
+Python runs one thread of a process at a time. With 500 nodes to poll, and as threads of the web
+server's process, they kept one answer in a hundred waiting for 0.35 s; docs/web-server.md has
+the figures.
 """
 
 from __future__ import annotations

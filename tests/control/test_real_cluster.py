@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import shlex
+import sqlite3
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
@@ -35,6 +37,7 @@ class Desk:
     token: str
     cluster: LocalCluster
     access: Path
+    database: Path
 
     def ask(self, method: str, path: str, body: object = None) -> tuple[int, Any]:
         request = urllib.request.Request(  # noqa: S310 - http
@@ -167,7 +170,8 @@ def running(
         said = portal.manage(
             "portal_account", *account, "--token-name", "t", "--token-scope", "operate", "--json"
         )
-        desk = Desk(portal.url, said["token"], cluster, access)
+        database = directory / "portal.sqlite3"
+        desk = Desk(portal.url, said["token"], cluster, access, database)
         desk.until(lambda: len(desk.get("/api/topology").get("nodes", [])) == NODES)
         yield desk
 
@@ -210,6 +214,16 @@ def test_every_action_on_a_node(desk: Desk) -> None:
     assert (fresh["status"], phases(fresh)) == ("succeeded", ["down", "answers"]), fresh
     assert fresh["boot_before"] != fresh["boot_after"]
     desk.ready(3)
+
+
+def test_a_job_begins_with_its_first_message(desk: Desk) -> None:
+    """It goes from the web server's process to the one that runs jobs. One that gets lost is sent
+    again after half a minute, and counted.
+    """
+    job = desk.do(3, "status")["job"]
+    query = "SELECT dispatch_count FROM control_controljob WHERE id = ?"
+    with closing(sqlite3.connect(f"file:{desk.database}?mode=ro", uri=True)) as database:
+        assert database.execute(query, [job]).fetchall() == [(1,)]
 
 
 def test_the_leader_and_its_answer_to_a_documented_script(desk: Desk) -> None:

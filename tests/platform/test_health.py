@@ -119,8 +119,8 @@ def test_a_sign_dies_by_itself(time_machine: Any) -> None:
 
 
 def test_without_the_cache_nobody_is_called_alive_or_dead(settings: Any) -> None:
-    settings.CACHES = {
-        "default": {
+    settings.CACHES = settings.CACHES | {
+        "signs": {
             "BACKEND": "django.core.cache.backends.redis.RedisCache",
             "LOCATION": "redis://127.0.0.1:1/0",
         }
