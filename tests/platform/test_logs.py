@@ -66,7 +66,7 @@ django.setup()
 import structlog
 from celery import shared_task
 from clio_portal.celery import app
-from clio_portal.single.background import Background
+from clio_portal.single.celery_threads import CeleryThreads
 import threading
 
 done = threading.Event()
@@ -76,10 +76,10 @@ def says():
     structlog.get_logger("apps.x").info("from the task")
     done.set()
 
-background = Background()
-thread = threading.Thread(target=background._worker.start, daemon=True)
+threads = CeleryThreads()
+thread = threading.Thread(target=threads._worker.start, daemon=True)
 thread.start()
-assert background._ready.wait(90)
+assert threads._ready.wait(90)
 structlog.contextvars.bind_contextvars(request_id="id-of-the-request")
 app.tasks[says.name].apply_async(queue="control")
 assert done.wait(90)
