@@ -14,6 +14,7 @@ import select
 import signal
 import socket
 import sys
+import threading
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass
 from multiprocessing.connection import Connection
@@ -63,6 +64,9 @@ class Relay:
     def __init__(self, descriptor: int) -> None:
         os.set_blocking(descriptor, False)
         self._descriptor = descriptor
+        self._is_open = True
+        # A thread that writes must not meet another file under a number that was just closed.
+        self._lock = threading.Lock()
 
     def send(
         self, task: str, args: Sequence[Any], kwargs: dict[str, Any], options: dict[str, Any]
@@ -73,7 +77,7 @@ class Relay:
         if len(line) > select.PIPE_BUF:  # could arrive in parts, among those of another
             raise BrokerError(f"The message for {task} is too long for the background.")
         try:
-            os.write(self._descriptor, line)
+            self._write(line)
         except BlockingIOError as error:
             raise BrokerError("The portal's background takes no messages: it hangs.") from error
         except OSError as error:
@@ -82,10 +86,18 @@ class Relay:
     def stop(self) -> None:
         """Ask the background to end. One that hangs sees that the pipe ends."""
         try:
-            os.write(self._descriptor, STOP)
+            self._write(STOP)
         except OSError as error:
             log.warning("the background can't be told to stop", error=str(error))
-        os.close(self._descriptor)
+        with self._lock:
+            self._is_open = False
+            os.close(self._descriptor)
+
+    def _write(self, line: bytes) -> None:
+        with self._lock:
+            if not self._is_open:
+                raise BrokenPipeError("the portal stops")
+            os.write(self._descriptor, line)
 
 
 class Background:

@@ -98,6 +98,23 @@ def test_one_that_is_gone_too(pipe: tuple[int, int], monkeypatch: pytest.MonkeyP
         app.send_task(RUN_TASK, args=(7,), **OPTIONS)
 
 
+def test_after_the_stop_nothing_is_written_to_whatever_has_the_number_now(
+    pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read, write = pipe
+    elsewhere, there = os.pipe()
+    relay = Relay(write)
+    monkeypatch.setattr(app, "relay", relay.send)
+    relay.stop()
+    assert os.read(read, 100) == background.STOP
+    os.dup2(there, write)
+    with pytest.raises(BrokerError, match="the portal stops"):
+        app.send_task(RUN_TASK, args=(7,), **OPTIONS)
+    assert select.select([elsewhere], [], [], 0)[0] == []
+    os.close(elsewhere)
+    os.close(there)
+
+
 def test_a_message_that_could_arrive_in_parts_is_refused(relayed: int) -> None:
     with pytest.raises(BrokerError, match="too long"):
         app.send_task(RUN_TASK, args=("x" * select.PIPE_BUF,), **OPTIONS)
