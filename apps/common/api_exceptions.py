@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from typing import Any
 
 import structlog
@@ -13,6 +14,7 @@ from rest_framework.response import Response
 from rest_framework.views import exception_handler as rest_exception_handler
 
 from apps.common.errors import DATABASE_FAILS, RETRY_AFTER_S, DatabaseAway, PortalError
+from apps.common.repeats import refusal_allow
 
 log = structlog.get_logger(__name__)
 
@@ -40,6 +42,7 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response:
         response = rest_exception_handler(error, context)
         if response is not None:
             response.data = _body(error)
+            _repeat(error, response, context)
             return response
     request = context.get("request")
     log.error("request failed", path=getattr(request, "path", None), exc_info=error)
@@ -72,6 +75,15 @@ def _body(error: exceptions.APIException) -> dict[str, Any]:
     detail = error.detail
     code = getattr(detail, "code", None) or error.default_code
     return {"error": str(detail), "code": str(code)}
+
+
+def _repeat(error: exceptions.APIException, response: Response, context: dict[str, Any]) -> None:
+    """Too many requests are too many in the next moment, too, and at most to the minute's end:
+    the seconds until that are rounded up.
+    """
+    wait_s: float | None = getattr(error, "wait", None)
+    if isinstance(error, exceptions.Throttled) and wait_s is not None:
+        refusal_allow(context["request"]._request, response, until_s=time.time() + wait_s - 1)
 
 
 def _throttled(error: exceptions.Throttled) -> dict[str, Any]:

@@ -6,7 +6,7 @@ for as long as the figures in it may be given out (`PORTAL_LIVE_CACHE_S`, ≤ 0.
 revokes a token, or changes who may do what, calls `answers_forget`.
 
 Only what a view has allowed with `repeat_allow` is kept: answers to tokens, never to cookies.
-Copies count towards the caller's limits.
+Copies count towards the caller's limits. That these are reached is said again by copies, too.
 """
 
 from __future__ import annotations
@@ -103,10 +103,24 @@ def claims_of(request: HttpRequest) -> Claims:
 
 def repeat_allow(request: HttpRequest, response: HttpResponse, *, until_s: float) -> None:
     """A view's word that this answer holds until then, for whoever asks with the same token."""
-    claims, now_s = claims_of(request), time.time()
-    until_s = min(until_s, claims.until_s)
+    claims = claims_of(request)
+    _allow(response, claims, until_s=until_s, left=claims.left, counts=claims.counts)
+
+
+def refusal_allow(request: HttpRequest, response: HttpResponse, *, until_s: float) -> None:
+    """The same of a refusal to answer so many requests. Its copies are not counted.
+
+    Else a script that does not stop asking would cost more than one whose requests are answered.
+    """
+    _allow(response, claims_of(request), until_s=until_s, left=None, counts=[])
+
+
+def _allow(
+    response: HttpResponse, claims: Claims, *, until_s: float, left: int | None, counts: list[str]
+) -> None:
+    now_s, until_s = time.time(), min(until_s, claims.until_s)
     if until_s > now_s:
-        terms = Terms(now_s, until_s, claims.left, claims.counts)
+        terms = Terms(now_s, until_s, left, counts)
         response.portal_terms = terms  # type: ignore[attr-defined]
 
 

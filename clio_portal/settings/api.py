@@ -25,9 +25,9 @@ __all__ = [
 MOST = 1_000_000_000
 LIMITED = PORTAL_MODE != "test"  # tests share users and minutes; those of the limits set them
 
-PORTAL_RATE_TOKEN = read.integer("RATE_TOKEN", 6_000 if LIMITED else 0, low=0, high=MOST)
+PORTAL_RATE_TOKEN = read.integer("RATE_TOKEN", 120_000 if LIMITED else 0, low=0, high=MOST)
 """Requests to the API a minute with one token; 0: any number. So for the next three."""
-PORTAL_RATE_USER = read.integer("RATE_USER", 12_000 if LIMITED else 0, low=0, high=MOST)
+PORTAL_RATE_USER = read.integer("RATE_USER", 240_000 if LIMITED else 0, low=0, high=MOST)
 """Of one person or service account, with all tokens and sessions."""
 PORTAL_RATE_CHANGES = read.integer("RATE_CHANGES", 120 if LIMITED else 0, low=0, high=MOST)
 """Of one person, those that change something."""

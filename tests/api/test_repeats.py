@@ -236,6 +236,48 @@ def test_the_count_of_copies_ends_with_its_minute(
     assert [Answered(secret).status == 429 for _ in range(4)] == [False, False, False, True]
 
 
+def test_that_the_limit_is_reached_costs_as_little_to_say_again(
+    secret: str,
+    settings: Settings,
+    clock: time_machine.Traveller,
+    django_assert_num_queries: Any,
+) -> None:
+    settings.PORTAL_RATE_TOKEN = 1
+    minute = AT.replace(second=0, microsecond=0)
+    clock.move_to(minute + timedelta(seconds=29))
+    assert Answered(secret).status != 429
+    first = Answered(secret)
+    with django_assert_num_queries(0):
+        again = Answered(secret)
+    assert (first.status, first.is_copy) == (429, False)
+    assert (again.status, again.is_copy, again.body) == (429, True, first.body)
+    assert again.headers["Retry-After"] == first.headers["Retry-After"] == "31"
+    clock.shift(timedelta(seconds=KEPT_S))
+    assert not Answered(secret).is_copy
+    clock.move_to(minute + timedelta(seconds=59.5))
+    assert [Answered(secret).is_copy for _ in range(2)] == [False, False]
+    clock.move_to(minute + timedelta(seconds=60))
+    assert Answered(secret).status != 429
+
+
+@pytest.mark.parametrize("path", ["/api/system", "/api/node/0/workers"])
+def test_on_every_route(secret: str, settings: Settings, path: str) -> None:
+    settings.PORTAL_RATE_TOKEN = 1
+    answers = [Answered(secret, path) for _ in range(3)]
+    assert [answer.status for answer in answers] == [200, 429, 429]
+    assert [answer.is_copy for answer in answers] == [False, False, True]
+
+
+def test_a_token_that_ends_is_not_told_so_any_more(
+    secret: str, settings: Settings, django_capture_on_commit_callbacks: Any
+) -> None:
+    settings.PORTAL_RATE_TOKEN = 1
+    assert [Answered(secret).status for _ in range(3)] == [200, 429, 429]
+    with django_capture_on_commit_callbacks(execute=True):
+        token_revoke(ApiToken.objects.get(name="one"))
+    assert Answered(secret).status == 401
+
+
 def test_where_many_differ_little_is_kept(secret: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(repeats, "MOST", 3)
     for number in range(4):
