@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from tests.platform.process import ROOT, environment
 from tests.prepared import database_prepare
 
@@ -105,10 +107,21 @@ class SinglePortal:
         self.process.send_signal(number)
         return self.process.wait(STOP_DEADLINE_S)
 
+    def background(self) -> psutil.Process:
+        """Its child."""
+        assert self.process is not None
+        (child,) = psutil.Process(self.process.pid).children()
+        return child
+
     def kill(self) -> None:
         if self.process is not None and self.process.poll() is None:
             self.process.kill()
             self.process.wait(STOP_DEADLINE_S)
+
+
+def ended(process: psutil.Process) -> bool:
+    """Within the time that a stop may take."""
+    return not psutil.wait_procs([process], timeout=STOP_DEADLINE_S)[1]
 
 
 @dataclass

@@ -9,7 +9,6 @@ from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 import structlog
 from kombu.exceptions import OperationalError as BrokerError
@@ -18,7 +17,7 @@ from apps.control.services.dispatch import RUN_TASK
 from clio_portal.celery import app
 from clio_portal.single import background
 from clio_portal.single.background import Background, Message, Relay
-from tests.platform.single import STOP_DEADLINE_S, Browser, SinglePortal
+from tests.platform.single import STOP_DEADLINE_S, SinglePortal, ended
 
 pytestmark = pytest.mark.xdist_group("single")
 OPTIONS: dict[str, Any] = {"queue": "control", "retry": False}
@@ -128,54 +127,22 @@ def test_what_was_not_started_needs_no_stop() -> None:
         never.wait_ready()
 
 
-def child_of(portal: SinglePortal) -> psutil.Process:
-    assert portal.process is not None
-    (child,) = psutil.Process(portal.process.pid).children()
-    return child
-
-
 @pytest.fixture
 def portal(tmp_path: Path) -> Generator[SinglePortal]:
     with SinglePortal(tmp_path) as portal:
         yield portal
 
 
-def gone(process: psutil.Process) -> bool:
-    return not psutil.wait_procs([process], timeout=STOP_DEADLINE_S)[1]
-
-
-def test_signals_to_all_of_it_end_it_in_order(portal: SinglePortal) -> None:
-    """As from a terminal's Ctrl-C, or a service manager: they go to both processes."""
-    child = child_of(portal)
-    child.send_signal(signal.SIGINT)
-    child.send_signal(signal.SIGTERM)
-    assert Browser(portal.url).get("/healthz").status == 200
-    assert child.is_running()
-    assert portal.stop(signal.SIGTERM) == 0
-    assert gone(child)
-    assert "celery_ended=True" in portal.text()
-
-
-def test_a_portal_that_is_killed_takes_it_along(portal: SinglePortal) -> None:
-    child = child_of(portal)
-    portal.stop(signal.SIGKILL)
-    assert gone(child)
-    portal.start()
-
-
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV])
-def test_a_portal_without_it_stops_and_says_so(
-    portal: SinglePortal, number: signal.Signals
-) -> None:
+def test_a_portal_without_it_stops_and_says_so(portal: SinglePortal) -> None:
     """Pages alone would show figures that only get older."""
-    child_of(portal).send_signal(number)
+    portal.background().kill()
     assert portal.process is not None
     assert portal.process.wait(STOP_DEADLINE_S) == 1
     assert "the background process has ended by itself" in portal.text()
 
 
 def test_one_that_hangs_does_not_keep_the_portal(portal: SinglePortal) -> None:
-    child = child_of(portal)
+    child = portal.background()
     child.suspend()
     assert portal.stop(signal.SIGTERM) == 0
-    assert gone(child)
+    assert ended(child)

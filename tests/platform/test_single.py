@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.platform.single import STOP_DEADLINE_S, Browser, SinglePortal
+from tests.platform.single import STOP_DEADLINE_S, Browser, SinglePortal, ended
 from tests.services import REDIS_URL, database_made
 
 pytestmark = pytest.mark.xdist_group("single")  # its portal is started once
@@ -128,7 +128,9 @@ def test_killed_and_started_again_it_keeps_people_and_sessions(tmp_path: Path) -
         name, password = first_sign_in(portal)
         browser = Browser(portal.url)
         browser.sign_in(name, password)
+        background = portal.background()
         assert portal.stop(signal.SIGKILL) == -signal.SIGKILL
+        assert ended(background)
         portal.start()
         assert "first start" not in portal.text()
         browser.url = portal.url
@@ -137,8 +139,16 @@ def test_killed_and_started_again_it_keeps_people_and_sessions(tmp_path: Path) -
 
 
 def test_told_to_stop_it_ends_cleanly_and_frees_the_lock(tmp_path: Path) -> None:
+    """Also when its child is told, too, as by a terminal's Ctrl-C or a service manager."""
     with SinglePortal(tmp_path) as portal:
+        background = portal.background()
+        background.send_signal(signal.SIGINT)
+        background.send_signal(signal.SIGTERM)
+        assert Browser(portal.url).get("/healthz").status == 200
+        assert background.is_running()
         assert portal.stop(signal.SIGTERM) == 0
+        assert ended(background)
+        assert "celery_ended=True" in portal.text()
         assert "Traceback" not in portal.text()
         portal.start()
         assert portal.stop(signal.SIGINT) == 0
