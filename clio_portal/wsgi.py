@@ -11,14 +11,13 @@ from django.conf import settings
 from django.core.wsgi import get_wsgi_application
 
 from apps.common.repeats import (
-    OWN_ID,
     Headers,
     Question,
     answer_again,
     answer_keep,
-    own_id,
     question_of,
 )
+from apps.common.request_context import REQUEST_ID_HEADER, request_id_of
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "clio_portal.settings")
 
@@ -38,8 +37,8 @@ def application(environ: Environ, start_response: StartResponse) -> Iterable[byt
         return _portal(environ, start_response)
     again = answer_again(question)
     if again is not None:
-        request_id = own_id(environ.get("HTTP_X_REQUEST_ID", ""))
-        start_response(again.status, [*again.headers, (OWN_ID, request_id)])
+        request_id = request_id_of(environ.get("HTTP_X_REQUEST_ID", ""))
+        start_response(again.status, [*again.headers, (REQUEST_ID_HEADER, request_id)])
         return [again.body]
     return _answer_and_keep(question, environ, start_response)
 

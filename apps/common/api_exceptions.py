@@ -42,7 +42,7 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response:
         response = rest_exception_handler(error, context)
         if response is not None:
             response.data = _body(error)
-            _repeat(error, response, context)
+            _let_repeat(error, response, context)
             return response
     request = context.get("request")
     log.error("request failed", path=getattr(request, "path", None), exc_info=error)
@@ -77,7 +77,9 @@ def _body(error: exceptions.APIException) -> dict[str, Any]:
     return {"error": str(detail), "code": str(code)}
 
 
-def _repeat(error: exceptions.APIException, response: Response, context: dict[str, Any]) -> None:
+def _let_repeat(
+    error: exceptions.APIException, response: Response, context: dict[str, Any]
+) -> None:
     """Too many requests are too many in the next moment, too, and at most to the minute's end:
     the seconds until that are rounded up.
     """

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import time
-import uuid
 from collections.abc import Callable
 
 import structlog
@@ -15,7 +14,12 @@ from django.http.response import HttpResponseBase
 from apps.common.client_address import client_address
 from apps.common.error_views import portal_error_response
 from apps.common.errors import PortalError
-from apps.common.request_context import REQUEST_ID, RequestContext, request_context_set
+from apps.common.request_context import (
+    REQUEST_ID_HEADER,
+    RequestContext,
+    request_context_set,
+    request_id_of,
+)
 
 log = structlog.get_logger(__name__)
 LEVELS = logging.getLogger(__name__)
@@ -31,15 +35,14 @@ class RequestMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         started = time.perf_counter()
-        given = request.META.get("HTTP_X_REQUEST_ID", "")
-        request_id = given if REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+        request_id = request_id_of(request.META.get("HTTP_X_REQUEST_ID", ""))
         request.id = request_id  # type: ignore[attr-defined]
         structlog.contextvars.bind_contextvars(request_id=request_id)
         try:
             with request_context_set(_context(request, request_id)):
                 response = self.get_response(request)
             headers = response.headers
-            headers["X-Request-ID"] = request_id
+            headers[REQUEST_ID_HEADER] = request_id
             headers.setdefault("Permissions-Policy", settings.PORTAL_PERMISSIONS_POLICY)
             headers.setdefault("Cross-Origin-Resource-Policy", "same-origin")
             # What one person may see is nobody else's, and may change at any moment.

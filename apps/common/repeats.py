@@ -12,7 +12,6 @@ Copies count towards the caller's limits. That these are reached is said again b
 from __future__ import annotations
 
 import logging
-import secrets
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,7 +21,7 @@ from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 
-from apps.common.request_context import REQUEST_ID
+from apps.common.request_context import REQUEST_ID_HEADER
 
 MOST = 256
 """Kept answers. Where callers differ so much, little would be asked twice."""
@@ -33,7 +32,6 @@ ASKED = ("PATH_INFO", "QUERY_STRING", "REMOTE_ADDR", "wsgi.url_scheme")
 REQUEST_LOG = logging.getLogger("apps.common.middleware")
 Headers = Sequence[tuple[str, str]]
 RawHeaders = list[tuple[bytes, bytes]]
-OWN_ID = "X-Request-ID"
 
 
 @dataclass(slots=True)
@@ -160,11 +158,6 @@ def answer_again(question: Question) -> Answer | None:
     return answer
 
 
-def own_id(given: str) -> str:
-    """The id of a request that gets a copy: as its caller gave it, where that is well formed."""
-    return given if REQUEST_ID.fullmatch(given) else secrets.token_hex(16)
-
-
 def raw_headers(headers: Iterable[tuple[str, str]]) -> RawHeaders:
     """Headers of WSGI (PEP 3333), as ASGI has them."""
     return [
@@ -194,7 +187,7 @@ def answer_keep(question: Question, status: str, headers: Headers, response: obj
     kept = question.kept
     if len(kept) >= MOST and question.digest not in kept:
         kept.clear()
-    common = [(name, value) for name, value in headers if name != OWN_ID]
+    common = [(name, value) for name, value in headers if name != REQUEST_ID_HEADER]
     answer = Answer(status, common, raw_headers(common), response.content, terms)
     kept[question.digest] = answer
 

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import re
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 
-REQUEST_ID = re.compile(r"[A-Za-z0-9_-]{8,64}")
+REQUEST_ID_HEADER = "X-Request-ID"
+WELL_FORMED = re.compile(r"[A-Za-z0-9_-]{8,64}")
 """What a caller may name a request; anything else is replaced."""
+
+
+def request_id_of(given: str) -> str:
+    """The id of a request: as its caller gave it, where that is well formed, else a new one."""
+    return given if WELL_FORMED.fullmatch(given) else secrets.token_hex(16)
 
 
 @dataclass(frozen=True, slots=True)

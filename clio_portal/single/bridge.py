@@ -16,14 +16,13 @@ from typing import Any
 import structlog
 
 from apps.common.repeats import (
-    OWN_ID,
     Question,
     answer_again,
     is_asked_often,
-    own_id,
     question_of,
     raw_headers,
 )
+from apps.common.request_context import REQUEST_ID_HEADER, request_id_of
 from clio_portal.single.threads import STALLED_S, ElasticThreads
 
 log = structlog.get_logger(__name__)
@@ -41,7 +40,7 @@ TOO_LARGE_HEADERS = [
     (b"x-content-type-options", b"nosniff"),
     (b"connection", b"close"),
 ]
-RAW_OWN_ID = OWN_ID.lower().encode()
+RAW_ID_HEADER = REQUEST_ID_HEADER.lower().encode()
 CHUNK_DEADLINE_S = 30.0
 """A client that takes none of a streamed answer for so long is given up."""
 
@@ -81,8 +80,8 @@ class WsgiBridge:
             answer = answer_again(question)
         if answer is None:
             return False
-        request_id = own_id(environ.get("HTTP_X_REQUEST_ID", "")).encode("latin-1")
-        headers = [*answer.raw_headers, (RAW_OWN_ID, request_id)]
+        request_id = request_id_of(environ.get("HTTP_X_REQUEST_ID", "")).encode("latin-1")
+        headers = [*answer.raw_headers, (RAW_ID_HEADER, request_id)]
         await _send_whole(send, _status(answer.status), headers, answer.body)
         return True
 
